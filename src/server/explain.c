@@ -43,6 +43,8 @@ static int split(const char *text, char host[PLEX_HOST_MAX + 1], uint16_t *ret_p
 static void on_done(void *user, int error, const union address *addresses, size_t count)
 {
     struct lookup *lookup = user;
+    if (error == RESOLVE_PARTIAL)
+        return; /* once more, with all of them */
     lookup->error = error;
     for (size_t i = 0; i < count && i < RESOLVE_ADDRESSES_MAX; i++)
         lookup->addresses[lookup->count++] = addresses[i];
@@ -56,7 +58,7 @@ static int resolve(const char *host, struct lookup *lookup)
     int result = loop_new(&lookup->loop);
     if (result < 0)
         return result;
-    result = resolver_new(lookup->loop, &resolver);
+    result = resolver_new(lookup->loop, NULL, &resolver);
     if (result == 0)
         result = resolve_start(resolver, host, on_done, lookup, &query);
     if (result == 0)
