@@ -1,6 +1,7 @@
 #include "server/auth.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,8 @@ struct auth {
     int running_count, waiting_count;
     uint64_t complained;
     int64_t suppressed;
+    atomic_int posted; /* questions on their way here, which the loop may bring after auth_free() */
+    bool closed;
 };
 
 bool auth_is_local(const struct config *config)
@@ -73,7 +76,7 @@ int auth_validate(const struct serve_settings *settings, char *error, size_t err
         oauth_address_deinit(&address);
     } else if (settings->auth_exec && strchr(settings->auth_exec, '/') &&
                access(settings->auth_exec, X_OK) < 0) {
-        snprintf(error, error_size, "the program %s can't be run: %s", settings->auth_exec,
+        snprintf(error, error_size, "auth-exec: %.200s can't be run: %s", settings->auth_exec,
                  strerror(errno));
         return -1;
     }
@@ -310,6 +313,13 @@ static void on_asked(struct loop_message *message)
 {
     struct auth_question *question = (struct auth_question *)message;
     struct auth *auth = question->auth;
+    int still_posted = atomic_fetch_sub(&auth->posted, 1) - 1;
+    if (auth->closed) {
+        auth_question_free(question);
+        if (!still_posted)
+            free(auth);
+        return;
+    }
     if (auth_is_local(auth->config)) {
         answer_by_shared_tokens(auth, question);
         return;
@@ -341,6 +351,7 @@ void auth_ask(struct auth *auth, struct loop *auth_loop, struct auth_question *q
 {
     question->auth = auth;
     question->message.run = on_asked;
+    atomic_fetch_add(&auth->posted, 1);
     loop_post(auth_loop, &question->message);
 }
 
@@ -437,5 +448,7 @@ void auth_free(struct auth *auth)
     auth_cache_deinit(&auth->cache);
     config_unref(auth->config);
     explicit_bzero(auth->salt, sizeof auth->salt);
-    free(auth);
+    auth->closed = true;
+    if (!atomic_load(&auth->posted))
+        free(auth);
 }

@@ -39,7 +39,7 @@ int auth_new(struct loop *loop, struct config *config, struct auth **ret_auth)
  * cached; those that still wait are done by the new one. */
 void auth_configure(struct auth *auth, struct config *config);
 /* When nobody asks any more (the workers' threads have ended): open questions are freed without an
- * answer. */
+ * answer, also those that the loop still brings, in loop_free() at the latest. NULL is fine. */
 void auth_free(struct auth *auth);
 
 /* A token that no check may see: longer, empty, or with control characters (a NUL would end it

@@ -10,16 +10,6 @@
 #include <systemd/sd-daemon.h>
 #endif
 
-#include "net/timer.h"
-
-struct notify_watchdog {
-    struct timer timer;
-    struct loop *loop;
-    uint64_t interval;
-    bool (*is_healthy)(void *user);
-    void *user;
-};
-
 /* Nobody can be told when the manager doesn't listen: what sd_notify returns changes nothing for
  * us. */
 static void tell(const char *state)
@@ -39,7 +29,7 @@ int notify_listen_fds(int *ret_first, char ***ret_names)
     char **names = NULL;
     int count = sd_listen_fds_with_names(1, &names);
     if (count <= 0) {
-        notify_names_free(names);
+        notify_free_names(names, 0);
         return count;
     }
     *ret_first = SD_LISTEN_FDS_START;
@@ -50,10 +40,10 @@ int notify_listen_fds(int *ret_first, char ***ret_names)
 #endif
 }
 
-void notify_names_free(char **names)
+void notify_free_names(char **names, int count)
 {
-    for (char **name = names; name && *name; name++)
-        free(*name);
+    for (int i = 0; names && i < count; i++)
+        free(names[i]);
     free(names);
 }
 
@@ -97,44 +87,12 @@ uint64_t notify_watchdog_interval(void)
 #ifdef HAVE_SYSTEMD
     uint64_t interval = 0;
     if (sd_watchdog_enabled(0, &interval) > 0)
-        return interval;
+        return interval / 3;
 #endif
     return 0;
 }
 
-static void on_time(struct timer *timer)
+void notify_watchdog(void)
 {
-    struct notify_watchdog *watchdog = (struct notify_watchdog *)timer;
-    if (!watchdog->is_healthy || watchdog->is_healthy(watchdog->user))
-        tell("WATCHDOG=1");
-    timer_start(timer, loop_now(watchdog->loop) + watchdog->interval / 3);
-}
-
-int notify_watchdog_start(struct loop *loop, bool (*is_healthy)(void *user), void *user,
-                          struct notify_watchdog **ret_watchdog)
-{
-    uint64_t interval = notify_watchdog_interval();
-    if (!interval) {
-        *ret_watchdog = NULL;
-        return 0;
-    }
-    struct notify_watchdog *watchdog = calloc(1, sizeof *watchdog);
-    if (!watchdog)
-        return -ENOMEM;
-    watchdog->loop = loop;
-    watchdog->interval = interval;
-    watchdog->is_healthy = is_healthy;
-    watchdog->user = user;
-    timer_init(&watchdog->timer, loop, on_time);
-    timer_start(&watchdog->timer, loop_now(loop));
-    *ret_watchdog = watchdog;
-    return 0;
-}
-
-void notify_watchdog_stop(struct notify_watchdog *watchdog)
-{
-    if (!watchdog)
-        return;
-    timer_stop(&watchdog->timer);
-    free(watchdog);
+    tell("WATCHDOG=1");
 }

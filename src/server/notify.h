@@ -5,10 +5,7 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
-
-#include "net/loop.h"
 
 /* Sockets that the manager passed: *ret_first is the first descriptor, the others follow it;
  * *ret_names are what the units call them (FileDescriptorName=), one each, NULL at the end;
@@ -16,7 +13,7 @@
  * them are unset, so that no child takes them for its own. Returns their count; 0 (then *ret_names
  * is NULL) when there are none; or a negative errno. */
 int notify_listen_fds(int *ret_first, char ***ret_names) __attribute__((warn_unused_result));
-void notify_names_free(char **names); /* NULL is fine */
+void notify_free_names(char **names, int count); /* NULL is fine */
 
 void notify_ready(void);     /* listening; also ends what notify_reloading() began */
 void notify_reloading(void); /* a reload began */
@@ -24,16 +21,7 @@ void notify_stopping(void);  /* draining */
 /* One line for `systemctl status`: "12 tunnels, 40 substreams". */
 void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Microseconds within which the manager wants to hear of us, or else restarts us; 0: it doesn't. */
+/* Microseconds between two notify_watchdog() calls, a third of what the manager waits before it
+ * restarts us; 0: it keeps no watch. */
 uint64_t notify_watchdog_interval(void);
-
-struct notify_watchdog;
-
-/* Tells the manager, at a third of its interval, that we live: by a timer of `loop`, so that a loop
- * that hangs is noticed. is_healthy (NULL: always) may say more, such as whether the workers' loops
- * turn; no ping is sent while it returns false. *ret_watchdog is NULL without a watchdog. 0 or a
- * negative errno. */
-int notify_watchdog_start(struct loop *loop, bool (*is_healthy)(void *user), void *user,
-                          struct notify_watchdog **ret_watchdog)
-    __attribute__((warn_unused_result));
-void notify_watchdog_stop(struct notify_watchdog *watchdog); /* NULL is fine */
+void notify_watchdog(void); /* all is well */

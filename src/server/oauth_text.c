@@ -92,7 +92,7 @@ int oauth_address_parse(const char *setting, struct oauth_address *ret_address, 
     }
     if (fault) {
         oauth_address_deinit(&address);
-        snprintf(error, error_size, "the OAuth server's address isn't usable: %s", fault);
+        snprintf(error, error_size, "oauth: the server's address isn't usable: %s", fault);
         return -1;
     }
     *ret_address = address;
