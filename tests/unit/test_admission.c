@@ -48,7 +48,8 @@ static union address address(const char *host)
 
 static void test_caps_the_process(void **state)
 {
-    struct admission_limits limits = {.tunnels = 2, .tunnels_per_address = 9, .unauthed = 9, .unauthed_per_address = 9};
+    struct admission_limits limits = {
+        .tunnels = 2, .tunnels_per_address = 9, .unauthed = 9, .unauthed_per_address = 9};
     union address a = address("192.0.2.1"), b = address("192.0.2.2"), c = address("192.0.2.3");
     admission_configure(admission, &limits);
     assert_null(admission_enter(admission, &a));
@@ -62,8 +63,10 @@ static void test_caps_the_process(void **state)
 
 static void test_caps_an_address(void **state)
 {
-    struct admission_limits limits = {.tunnels = 9, .tunnels_per_address = 1, .unauthed = 9, .unauthed_per_address = 9};
-    union address a = address("192.0.2.1"), mapped = address("::ffff:192.0.2.1"), b = address("192.0.2.2");
+    struct admission_limits limits = {
+        .tunnels = 9, .tunnels_per_address = 1, .unauthed = 9, .unauthed_per_address = 9};
+    union address a = address("192.0.2.1"), mapped = address("::ffff:192.0.2.1"),
+                  b = address("192.0.2.2");
     admission_configure(admission, &limits);
     assert_null(admission_enter(admission, &a));
     assert_string_equal(admission_enter(admission, &mapped), "max-tunnels-per-address");
@@ -72,7 +75,8 @@ static void test_caps_an_address(void **state)
 
 static void test_counts_a_v6_network_as_one(void **state)
 {
-    struct admission_limits limits = {.tunnels = 9, .tunnels_per_address = 1, .unauthed = 9, .unauthed_per_address = 9};
+    struct admission_limits limits = {
+        .tunnels = 9, .tunnels_per_address = 1, .unauthed = 9, .unauthed_per_address = 9};
     union address a = address("2001:db8:0:1::1"), same = address("2001:db8:0:1:ffff::2"),
                   other = address("2001:db8:0:2::1");
     admission_configure(admission, &limits);
@@ -83,7 +87,8 @@ static void test_counts_a_v6_network_as_one(void **state)
 
 static void test_caps_those_not_authenticated(void **state)
 {
-    struct admission_limits limits = {.tunnels = 9, .tunnels_per_address = 9, .unauthed = 2, .unauthed_per_address = 1};
+    struct admission_limits limits = {
+        .tunnels = 9, .tunnels_per_address = 9, .unauthed = 2, .unauthed_per_address = 1};
     union address a = address("192.0.2.1"), b = address("192.0.2.2"), c = address("192.0.2.3");
     admission_configure(admission, &limits);
     assert_null(admission_enter(admission, &a));
