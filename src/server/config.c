@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "net/tls.h"
+#include "server/auth.h"
 #include "server/state.h"
 
 /* Boards are quiet for two minutes between two requests; an idle limit under that would drop them.
@@ -41,27 +42,6 @@ static bool is_loopback(const union address *address)
     return IN6_IS_ADDR_LOOPBACK(&plain.v6.sin6_addr);
 }
 
-/* Neither shown nor copied: it has the client's secret. */
-static int check_oauth(const struct loading *loading, const char *url)
-{
-    const char *rest = strncmp(url, "https://", 8) == 0 ? url + 8 : NULL;
-    const char *at, *colon, *host;
-    if (!rest && strncmp(url, "http://", 7) == 0)
-        rest = url + 7;
-    at = rest ? strrchr(rest, '@') : NULL;
-    colon = at ? memchr(rest, ':', (size_t)(at - rest)) : NULL;
-    if (!colon || colon == rest || colon + 1 == at || !at[1] || strpbrk(url, " \t\r\n"))
-        return fail(loading, "oauth must be https://client_id:client_secret@host");
-    host = at + 1;
-    if (url[4] == 's')
-        return 0;
-    /* Tokens in clear may not leave the machine. */
-    if (strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0 ||
-        (strncmp(host, "localhost", 9) == 0 && (!host[9] || strchr(":/", host[9]))))
-        return 0;
-    return fail(loading, "oauth must be https:// (http:// only on this machine)");
-}
-
 static int check_settings(const struct loading *loading)
 {
     const struct serve_settings *settings = &loading->config->settings;
@@ -75,14 +55,7 @@ static int check_settings(const struct loading *loading)
         return fail(loading, "window-max must be at least as large as window");
     if (settings->credit_limit < settings->window)
         return fail(loading, "credit-limit must be at least as large as window");
-    if (settings->memory_limit < settings->credit_limit)
-        return fail(loading, "memory-limit must be at least as large as credit-limit");
-    if (settings->oauth && check_oauth(loading, settings->oauth) < 0)
-        return -1;
-    if (settings->auth_exec && strchr(settings->auth_exec, '/') &&
-        access(settings->auth_exec, X_OK) < 0)
-        return fail(loading, "auth-exec: %s: %s", settings->auth_exec, strerror(errno));
-    return 0;
+    return auth_validate(settings, loading->error, loading->error_size);
 }
 
 static int load_addresses(const struct loading *loading, const char *name,
