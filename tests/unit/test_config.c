@@ -12,8 +12,6 @@
 
 #include "net/pki.h"
 
-extern char **environ;
-
 struct fixture {
     struct config *config;
     char folder[64]; /* for state and files; nothing is in it */
