@@ -29,7 +29,8 @@ struct child {
     bool is_over;
     size_t length;
     char bytes[CHILD_OUTPUT_MAX + 1]; /* one more, to see that it is too much */
-    char input_bytes[];
+    size_t input_length;
+    char input_bytes[]; /* often a secret */
 };
 
 #define CONTAINER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
@@ -38,6 +39,7 @@ static void handle_closed(uv_handle_t *handle)
 {
     struct child *child = handle->data;
     if (--child->open_handles == 0) {
+        explicit_bzero(child->input_bytes, child->input_length);
         free(child);
     }
 }
@@ -205,6 +207,7 @@ static struct child *child_new(struct loop *loop, const void *input, size_t inpu
     }
     memset(child, 0, offsetof(struct child, bytes));
     child->loop = loop;
+    child->input_length = input_length;
     if (input_length) {
         memcpy(child->input_bytes, input, input_length);
     }

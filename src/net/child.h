@@ -21,9 +21,9 @@ typedef void child_on_exit(void *user, int status, const char *output, size_t le
 
 /* argv ends in NULL; argv[0] is looked for in PATH. stderr is the process's own. It leads a session
  * of its own, so that a signal of the terminal isn't for it. timeout: microseconds, then SIGKILL to
- * its process group; 0: none. Other descriptors of the process aren't inherited. input is copied; a
- * child that doesn't read it is no error. 0 or a negative errno (-ENOENT: no such program); on_exit
- * never comes before this returns. */
+ * its process group; 0: none. Other descriptors of the process aren't inherited. input is copied,
+ * and wiped at the end; a child that doesn't read it is no error. 0 or a negative errno (-ENOENT:
+ * no such program); on_exit never comes before this returns. */
 int child_start(struct loop *loop, char *const *argv, const void *input, size_t input_length,
                 uint64_t timeout, child_on_exit *on_exit, void *user, struct child **ret_child)
     __attribute__((warn_unused_result));
