@@ -112,27 +112,13 @@ static void move_host(union address *address, unsigned by)
     address->v4.sin_addr.s_addr = htonl(ntohl(address->v4.sin_addr.s_addr) + by);
 }
 
-union address client_next_target(struct client *client, enum target_kind kind)
+union address client_next_target(struct client *client, const union address *target)
 {
-    union address address = client->targets[kind];
+    union address address = *target;
     if (client->target_hosts > 1 && is_loopback(&address)) {
         move_host(&address, client->next_target++ % client->target_hosts);
     }
     return address;
-}
-
-const char *client_next_target_host(struct client *client, char buffer[64])
-{
-    union address address;
-    if (client->target_hosts > 1 && address_from_host(client->target_host, 1, &address) == 0 &&
-        is_loopback(&address)) {
-        char text[ADDRESS_TEXT_MAX];
-        move_host(&address, client->next_target++ % client->target_hosts);
-        snprintf(buffer, 64, "%s", address_format_host(&address, text));
-    } else {
-        snprintf(buffer, 64, "%s", client->target_host);
-    }
-    return buffer;
 }
 
 int client_connect_from_many(struct client *client, const union address *to)

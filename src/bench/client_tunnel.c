@@ -50,7 +50,7 @@ static void read_some(struct client_tunnel *tunnel)
 {
     struct client *client = tunnel->client;
     for (int i = 0; i < CLIENT_TURN; i++) {
-        ssize_t got = conn_read(tunnel->conn, client->chunk, sizeof(client->chunk));
+        ssize_t got = conn_read(tunnel->conn, client->input, sizeof(client->input));
         if (got == CONN_WAIT) {
             set_deadline(tunnel);
             return;
@@ -60,7 +60,7 @@ static void read_some(struct client_tunnel *tunnel)
                                          : conn_error_text(tunnel->conn));
             return;
         }
-        if (!feed(tunnel, client->chunk, (size_t)got)) {
+        if (!feed(tunnel, client->input, (size_t)got)) {
             return;
         }
     }
@@ -78,13 +78,13 @@ static void on_again(struct client_again *again)
 
 static void flush(struct client_tunnel *tunnel)
 {
-    uint8_t record[PLEX_PULL_MAX];
+    uint8_t *record = tunnel->client->output;
     uint64_t now = loop_now(tunnel->client->loop);
     for (int i = 0; i < CLIENT_TURN; i++) {
         if (!conn_can_write(tunnel->conn)) {
             return;
         }
-        size_t size = plex_session_pull(tunnel->session, record, sizeof(record), now);
+        size_t size = plex_session_pull(tunnel->session, record, PLEX_PULL_MAX, now);
         if (size == 0) {
             set_deadline(tunnel);
             return;
