@@ -12,7 +12,8 @@ struct fifo_chunk {
 
 static struct fifo_chunk *add_chunk(struct fifo *fifo, size_t length)
 {
-    /* A small spill gets a small chunk: many slow substreams with a few bytes each shouldn't cost 16 KiB each. */
+    /* A small spill gets a small chunk: many slow substreams with a few bytes each shouldn't cost
+     * 16 KiB each. */
     size_t capacity = length < FIFO_CHUNK / 4 && !fifo->first ? FIFO_CHUNK / 4 : FIFO_CHUNK;
     struct fifo_chunk *chunk = malloc(sizeof *chunk + capacity);
     if (!chunk)

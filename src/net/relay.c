@@ -2,7 +2,8 @@
 
 #include "net/conn.h"
 
-void relay_init(struct relay *relay, const struct relay_active_ops *active, const struct relay_owner_ops *owner)
+void relay_init(struct relay *relay, const struct relay_active_ops *active,
+                const struct relay_owner_ops *owner)
 {
     *relay = (struct relay){.active = active, .owner = owner};
 }
@@ -75,8 +76,8 @@ void relay_push(struct relay *relay, const void *bytes, size_t length)
         return;
     }
     while (relay->passive_end && !relay->spill.size && written < length) {
-        ssize_t taken =
-            relay->passive->write(relay->passive_end, (const char *)bytes + written, length - written);
+        ssize_t taken = relay->passive->write(relay->passive_end, (const char *)bytes + written,
+                                              length - written);
         if (taken == CONN_WAIT)
             break;
         if (taken < 0) {
@@ -85,7 +86,8 @@ void relay_push(struct relay *relay, const void *bytes, size_t length)
         }
         written += (size_t)taken;
     }
-    if (written < length && fifo_push(&relay->spill, (const char *)bytes + written, length - written) < 0) {
+    if (written < length &&
+        fifo_push(&relay->spill, (const char *)bytes + written, length - written) < 0) {
         fail(relay, "buffer");
         return;
     }

@@ -1,14 +1,16 @@
 /* A relay joins two ends and passes bytes, half-closes and failures between them.
  *
- * The active end pushes what it has and pulls what it can take, when it suits it: a substream. The passive end is read
- * and written by the relay: a connection. Neither knows what the other is; each is a small table of functions.
+ * The active end pushes what it has and pulls what it can take, when it suits it: a substream. The
+ * passive end is read and written by the relay: a connection. Neither knows what the other is; each
+ * is a small table of functions.
  *
  *   active ── relay_push ──▶ [spill] ── write ──▶ passive
  *   active ◀── relay_pull ───────────── read ──── passive
  *
- * Only the first direction has a buffer, the spill: what the passive end didn't take yet, or everything while there is
- * no passive end yet (a dial under way). The active end bounds it, by not pushing more than is left unconsumed.
- * The second has none: bytes are read from the passive end right into the place where the active end wants them.
+ * Only the first direction has a buffer, the spill: what the passive end didn't take yet, or
+ * everything while there is no passive end yet (a dial under way). The active end bounds it, by not
+ * pushing more than is left unconsumed. The second has none: bytes are read from the passive end
+ * right into the place where the active end wants them.
  */
 #pragma once
 
@@ -37,7 +39,8 @@ struct relay_passive_ops {
 struct relay_owner_ops {
     /* Both directions have ended and all was passed on. */
     void (*done)(struct relay *relay);
-    /* Reading from or writing to the passive end failed (`operation` is "read" or "write"), or memory ran out ("buffer"). */
+    /* Reading from or writing to the passive end failed (`operation` is "read" or "write"), or
+     * memory ran out ("buffer"). */
     void (*failed)(struct relay *relay, const char *operation);
 };
 
@@ -47,19 +50,20 @@ struct relay {
     const struct relay_passive_ops *passive;
     void *passive_end; /* NULL until relay_join() */
     struct fifo spill;
-    bool push_ended;  /* the active end has no more */
-    bool pull_ended;  /* the passive end has no more */
-    bool shut_down;   /* the passive end was told */
-    bool over;        /* done or failed was called: nothing more is */
+    bool push_ended; /* the active end has no more */
+    bool pull_ended; /* the passive end has no more */
+    bool shut_down;  /* the passive end was told */
+    bool over;       /* done or failed was called: nothing more is */
 };
 
-void relay_init(struct relay *relay, const struct relay_active_ops *active, const struct relay_owner_ops *owner);
+void relay_init(struct relay *relay, const struct relay_active_ops *active,
+                const struct relay_owner_ops *owner);
 /* The passive end is there: what was spilled is written, and the active end is told to pull. */
 void relay_join(struct relay *relay, const struct relay_passive_ops *passive, void *end);
 void relay_deinit(struct relay *relay);
 
-/* From the active end. After each, look at `over` before touching anything that the owner may have freed: the relay
- * itself is the owner's to keep until the call has returned. */
+/* From the active end. After each, look at `over` before touching anything that the owner may have
+ * freed: the relay itself is the owner's to keep until the call has returned. */
 void relay_push(struct relay *relay, const void *bytes, size_t length);
 void relay_push_end(struct relay *relay);
 size_t relay_pull(struct relay *relay, void *buffer, size_t capacity);

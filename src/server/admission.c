@@ -120,7 +120,8 @@ static void take_report(struct loop_message *message)
     free(report);
 }
 
-void admission_report(struct admission *admission, const union address *peer, enum admission_event event)
+void admission_report(struct admission *admission, const union address *peer,
+                      enum admission_event event)
 {
     struct report *report = malloc(sizeof *report);
     if (!report)

@@ -3,6 +3,7 @@
 #include "server/config.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "net/tls.h"
+#include "server/auth.h"
 #include "server/state.h"
 
 /* Boards are quiet for two minutes between two requests; an idle limit under that would drop them.
@@ -40,27 +42,6 @@ static bool is_loopback(const union address *address)
     return IN6_IS_ADDR_LOOPBACK(&plain.v6.sin6_addr);
 }
 
-/* Neither shown nor copied: it has the client's secret. */
-static int check_oauth(const struct loading *loading, const char *url)
-{
-    const char *rest = strncmp(url, "https://", 8) == 0 ? url + 8 : NULL;
-    const char *at, *colon, *host;
-    if (!rest && strncmp(url, "http://", 7) == 0)
-        rest = url + 7;
-    at = rest ? strrchr(rest, '@') : NULL;
-    colon = at ? memchr(rest, ':', (size_t)(at - rest)) : NULL;
-    if (!colon || colon == rest || colon + 1 == at || !at[1] || strpbrk(url, " \t\r\n"))
-        return fail(loading, "oauth must be https://client_id:client_secret@host");
-    host = at + 1;
-    if (url[4] == 's')
-        return 0;
-    /* Tokens in clear may not leave the machine. */
-    if (strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0 ||
-        (strncmp(host, "localhost", 9) == 0 && (!host[9] || strchr(":/", host[9]))))
-        return 0;
-    return fail(loading, "oauth must be https:// (http:// only on this machine)");
-}
-
 static int check_settings(const struct loading *loading)
 {
     const struct serve_settings *settings = &loading->config->settings;
@@ -76,12 +57,7 @@ static int check_settings(const struct loading *loading)
         return fail(loading, "credit-limit must be at least as large as window");
     if (settings->memory_limit < settings->credit_limit)
         return fail(loading, "memory-limit must be at least as large as credit-limit");
-    if (settings->oauth && check_oauth(loading, settings->oauth) < 0)
-        return -1;
-    if (settings->auth_exec && strchr(settings->auth_exec, '/') &&
-        access(settings->auth_exec, X_OK) < 0)
-        return fail(loading, "auth-exec: %s: %s", settings->auth_exec, strerror(errno));
-    return 0;
+    return auth_validate(settings, loading->error, loading->error_size);
 }
 
 static int load_addresses(const struct loading *loading, const char *name,
@@ -99,38 +75,17 @@ static int load_addresses(const struct loading *loading, const char *name,
     return 0;
 }
 
-static int load_admin(const struct loading *loading)
+static int check_admin(const struct loading *loading)
 {
-    struct config *config = loading->config;
-    const char *text = config->settings.admin;
+    const char *text = loading->config->settings.admin;
+    union address address;
     if (!text)
         return 0;
-    if (address_parse(text, &config->admin) < 0)
+    if (address_parse(text, &address) < 0)
         return fail(loading, "admin: \"%.80s\" is not ADDR:PORT", text);
-    if (!is_loopback(&config->admin))
+    if (!is_loopback(&address))
         return fail(loading, "admin: %.80s is not a loopback address", text);
-    config->has_admin = true;
     return 0;
-}
-
-/* Where ports are 0, the real ones come once the listeners are open. */
-static int load_own(const struct loading *loading)
-{
-    struct config *config = loading->config;
-    size_t count = 0;
-    union address *own = calloc(config->listen_count + config->listen_old_count + 1, sizeof *own);
-    int result;
-    if (!own)
-        return fail(loading, "out of memory");
-    for (size_t i = 0; i < config->listen_count; i++)
-        own[count++] = config->listen[i];
-    for (size_t i = 0; i < config->listen_old_count; i++)
-        own[count++] = config->listen_old[i];
-    if (config->has_admin)
-        own[count++] = config->admin;
-    result = egress_set_own(&config->egress, own, count);
-    free(own);
-    return result < 0 ? fail(loading, "out of memory") : 0;
 }
 
 typedef int add_rule(struct egress_rules *rules, const char *text, char *error, size_t error_size);
@@ -151,7 +106,7 @@ static int load_egress(const struct loading *loading)
     if (load_rules(loading, "egress-deny", &settings->egress_deny, egress_add_deny) < 0 ||
         load_rules(loading, "egress-allow", &settings->egress_allow, egress_add_allow) < 0)
         return -1;
-    return load_own(loading);
+    return 0;
 }
 
 static int load_tokens(const struct loading *loading)
@@ -206,10 +161,9 @@ static int load_state(const struct loading *loading)
 {
     struct config *config = loading->config;
     const struct serve_settings *settings = &config->settings;
-    config->local_certificate = !settings->certificate;
-    config->local_token = settings->tokens.count == 0 && !settings->token_file &&
+    config->state_token = settings->tokens.count == 0 && !settings->token_file &&
                           !settings->oauth && !settings->auth_exec;
-    if (!config->local_certificate && !config->local_token && !settings->state_folder)
+    if (settings->certificate && !config->state_token)
         return 0;
     if (find_state_folder(loading) < 0)
         return -1;
@@ -217,7 +171,19 @@ static int load_state(const struct loading *loading)
         return 0;
     if (state_ensure_folder(settings->state_folder, loading->error, loading->error_size) < 0)
         return -1;
-    return config->local_token ? load_state_token(loading) : 0;
+    return config->state_token ? load_state_token(loading) : 0;
+}
+
+/* As many as there are cores that this process may use. */
+static void load_workers(struct config *config)
+{
+    cpu_set_t cores;
+    uint64_t count = 1;
+    if (config->settings.workers)
+        return;
+    if (sched_getaffinity(0, sizeof cores, &cores) == 0)
+        count = (uint64_t)CPU_COUNT(&cores);
+    config->settings.workers = count < CONFIG_WORKERS_MAX ? count : CONFIG_WORKERS_MAX;
 }
 
 static void load_plex(struct config *config)
@@ -252,9 +218,10 @@ static int load(const struct loading *loading, int argc, char **argv)
                        &config->listen_count) < 0 ||
         load_addresses(loading, "listen-old", &settings->listen_old, &config->listen_old,
                        &config->listen_old_count) < 0 ||
-        load_admin(loading) < 0 || load_egress(loading) < 0 || load_tokens(loading) < 0 ||
+        check_admin(loading) < 0 || load_egress(loading) < 0 || load_tokens(loading) < 0 ||
         load_state(loading) < 0)
         return -1;
+    load_workers(config);
     load_plex(config);
     return 0;
 }
@@ -288,19 +255,14 @@ static int check_certificate(const struct serve_settings *settings, bool old, ch
     return 0;
 }
 
-int config_check(const struct config *config)
+int config_check(const struct config *config, char *error, size_t error_size)
 {
     const struct serve_settings *settings = &config->settings;
-    char error[512];
-    /* Without a named one, start makes it. */
-    if (settings->certificate && (check_certificate(settings, false, error, sizeof error) < 0 ||
-                                  (config->listen_old_count &&
-                                   check_certificate(settings, true, error, sizeof error) < 0))) {
-        fprintf(stderr, "streamplex serve: %s\n", error);
-        return 1;
-    }
-    printf("configuration is valid\n");
-    return 0;
+    if (!settings->certificate)
+        return 0; /* the start makes one */
+    if (check_certificate(settings, false, error, error_size) < 0)
+        return -1;
+    return config->listen_old_count ? check_certificate(settings, true, error, error_size) : 0;
 }
 
 struct config *config_ref(struct config *config)

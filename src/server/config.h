@@ -65,23 +65,22 @@ struct serve_settings {
     uint64_t drain;            /* 30 s */
 };
 
+#define CONFIG_WORKERS_MAX 256 /* more cores than a process of this kind can make use of */
+
 struct config {
-    struct serve_settings settings; /* state_folder is filled in where something is kept there */
+    /* With what is worked out where nothing was given: the number of workers, and state_folder if
+     * something is kept there. */
+    struct serve_settings settings;
     union address *listen;
     size_t listen_count;
     union address *listen_old;
     size_t listen_old_count;
-    bool has_admin;
-    union address admin;
-    /* Its `own` are the addresses above as they were given; where a port is 0, egress_set_own()
-     * puts the real ones in once the listeners are open and before the configuration is shared. */
+    /* `own` is empty: egress_set_own() is for who opens the listeners, before the configuration is
+     * shared. */
     struct egress_rules egress;
-    struct tokens tokens;   /* shared tokens, hashed */
-    bool local_certificate; /* no certificate is named: state_ensure_certificate() is due,
-                               FOLDER/server.pem counts */
-    bool local_token;       /* no tokens, OAuth or program are named: the one token is that of
-                               FOLDER/token, */
-    bool made_token;        /* which was made just now */
+    struct tokens tokens; /* shared tokens, hashed */
+    bool state_token; /* no token, OAuth or program is named: the token is that of FOLDER/token, */
+    bool made_token;  /* which was made just now */
     /* Engine settings for a server session; callbacks, allocator and budget are set by each worker
      * in its copy. */
     struct plex_config plex;
@@ -97,6 +96,7 @@ int config_load(int argc, char **argv, struct config **ret_config, char *error, 
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config); /* NULL is fine */
 
-/* --check-config: what config_load() hasn't looked at yet, a named certificate and its key. Prints
- * "configuration is valid", or to stderr what isn't. The exit status: 0 or 1. */
-int config_check(const struct config *config);
+/* For --check-config, what config_load() hasn't looked at: a named certificate and its key. 0, or
+ * -1 with a sentence in `error`. */
+int config_check(const struct config *config, char *error, size_t error_size)
+    __attribute__((warn_unused_result));

@@ -43,6 +43,8 @@ static int split(const char *text, char host[PLEX_HOST_MAX + 1], uint16_t *ret_p
 static void on_done(void *user, int error, const union address *addresses, size_t count)
 {
     struct lookup *lookup = user;
+    if (error == RESOLVE_PARTIAL)
+        return; /* once more, with all of them */
     lookup->error = error;
     for (size_t i = 0; i < count && i < RESOLVE_ADDRESSES_MAX; i++)
         lookup->addresses[lookup->count++] = addresses[i];
@@ -56,7 +58,7 @@ static int resolve(const char *host, struct lookup *lookup)
     int result = loop_new(&lookup->loop);
     if (result < 0)
         return result;
-    result = resolver_new(lookup->loop, &resolver);
+    result = resolver_new(lookup->loop, NULL, &resolver);
     if (result == 0)
         result = resolve_start(resolver, host, on_done, lookup, &query);
     if (result == 0)
@@ -66,18 +68,38 @@ static int resolve(const char *host, struct lookup *lookup)
     return result;
 }
 
-/* How many may be dialled. */
-static size_t judge(const struct config *config, const struct lookup *lookup)
+/* The rules, with the listening addresses as they were given in the place of the real ones. */
+static int borrow_rules(const struct config *config, struct egress_rules *ret_rules)
 {
+    size_t count = config->listen_count + config->listen_old_count;
+    union address *own = calloc(count + 1, sizeof *own);
+    if (!own)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        own[i] = i < config->listen_count ? config->listen[i]
+                                          : config->listen_old[i - config->listen_count];
+    *ret_rules = config->egress;
+    ret_rules->own = own;
+    ret_rules->own_count = count;
+    return 0;
+}
+
+/* Prints a line for each address. Returns how many may be dialled, or -1. */
+static int judge(const struct config *config, const struct lookup *lookup)
+{
+    struct egress_rules rules;
     struct egress_verdict verdict;
     char text[ADDRESS_TEXT_MAX];
-    size_t allowed = 0;
+    int allowed = 0;
+    if (borrow_rules(config, &rules) < 0)
+        return -1;
     for (size_t i = 0; i < lookup->count; i++) {
-        egress_judge(&config->egress, &lookup->addresses[i], &verdict);
+        egress_judge(&rules, &lookup->addresses[i], &verdict);
         printf("%s  %s by %s\n", address_format(&lookup->addresses[i], text),
                verdict.allowed ? "allowed" : "refused", verdict.rule);
         allowed += verdict.allowed;
     }
+    free(rules.own);
     return allowed;
 }
 
@@ -96,13 +118,17 @@ static int print_refused(const struct lookup *lookup, const char *host, uint16_t
 static int print_outcome(const struct config *config, const struct lookup *lookup, const char *host,
                          uint16_t port)
 {
-    size_t allowed = judge(config, lookup);
+    int allowed = judge(config, lookup);
+    if (allowed < 0) {
+        fprintf(stderr, "streamplex serve: out of memory\n");
+        return STATUS_UNKNOWN;
+    }
     if (allowed == 0)
         return print_refused(lookup, host, port);
     if (lookup->count == 1)
         printf("allowed: the device gets a connection\n");
     else
-        printf("allowed: the device gets a connection to the first of %zu allowed addresses that "
+        printf("allowed: the device gets a connection to the first of %d allowed addresses that "
                "answers\n",
                allowed);
     return STATUS_ALLOWED;

@@ -14,11 +14,11 @@
 #include "server/worker.h"
 
 struct outbound {
-    struct relay relay; /* first: the relay's callbacks find the outbound by it */
+    struct relay relay;               /* first: the relay's callbacks find the outbound by it */
     struct plex_substream *substream; /* NULL: over */
     struct tunnel *tunnel;
-    struct dial *dial; /* while one is under way */
-    struct conn *conn; /* from then on */
+    struct dial *dial;  /* while one is under way */
+    struct conn *conn;  /* from then on */
     struct timer timer; /* the earliest of the three below */
     uint64_t opened_at;
     uint64_t active_at;    /* the last byte either way */
@@ -58,7 +58,8 @@ static void count_spill(struct outbound *outbound)
     outbound->counted_spill = spill;
 }
 
-/* The end of an outbound ------------------------------------------------------------------------------------ */
+/* The end of an outbound
+ * ------------------------------------------------------------------------------------ */
 
 static void log_over(const struct outbound *outbound, const char *reason)
 {
@@ -70,9 +71,10 @@ static void log_over(const struct outbound *outbound, const char *reason)
     log_write(LOG_INFO,
               LOG_FIELDS(LOG_NUMBER("tunnel", outbound->tunnel->id),
                          LOG_NUMBER("substream", plex_substream_id(outbound->substream)),
-                         LOG_TEXT("user", outbound->tunnel->owner), LOG_TEXT("host", outbound->host ? outbound->host : "-"),
-                         LOG_NUMBER("port", outbound->port), LOG_TEXT("address", address), LOG_NUMBER("bytes_up", in),
-                         LOG_NUMBER("bytes_down", out),
+                         LOG_TEXT("user", outbound->tunnel->owner),
+                         LOG_TEXT("host", outbound->host ? outbound->host : "-"),
+                         LOG_NUMBER("port", outbound->port), LOG_TEXT("address", address),
+                         LOG_NUMBER("bytes_up", in), LOG_NUMBER("bytes_down", out),
                          LOG_NUMBER("duration_ms", (now_of(outbound) - outbound->opened_at) / 1000),
                          LOG_TEXT("reason", reason)),
               "substream closed");
@@ -134,8 +136,8 @@ void outbound_on_gone(struct plex_substream *substream, int reason)
         return;
     if (reason == PLEX_SUBSTREAM_STALLED)
         counter_add(&worker_of(outbound)->counters.stalls, 1);
-    /* A target that has seen the device's end, or that ended itself, has what it needs to know; any other is told by a
-     * reset that what it got may not be all. */
+    /* A target that has seen the device's end, or that ended itself, has what it needs to know; any
+     * other is told by a reset that what it got may not be all. */
     bool orderly = reason == PLEX_SUBSTREAM_CLOSED || outbound->relay.shut_down ||
                    (outbound->relay.pull_ended && !outbound->relay.spill.size);
     over(outbound, orderly, plex_error_text(reason));
@@ -157,7 +159,9 @@ void outbound_free_list(struct outbound *first)
     }
 }
 
-/* Time ------------------------------------------------------------------------------------------------------ */
+/* Time
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 /* When the target has ended and the device, which may never say `end`, has been quiet since. */
 static uint64_t half_open_deadline(const struct outbound *outbound)
@@ -175,7 +179,8 @@ static void arm(struct outbound *outbound)
     uint64_t when = half_open_deadline(outbound);
     if (outbound->tls_deadline && outbound->tls_deadline < when)
         when = outbound->tls_deadline;
-    if (outbound->idle_time && !outbound->idle_told && outbound->active_at + outbound->idle_time < when)
+    if (outbound->idle_time && !outbound->idle_told &&
+        outbound->active_at + outbound->idle_time < when)
         when = outbound->active_at + outbound->idle_time;
     /* Activity moves the deadlines all the time; the timer finds that out when it runs. */
     if (when < outbound->timer.when || !timer_is_running(&outbound->timer))
@@ -184,7 +189,8 @@ static void arm(struct outbound *outbound)
 
 static void on_timer(struct timer *timer)
 {
-    struct outbound *outbound = (struct outbound *)((char *)timer - offsetof(struct outbound, timer));
+    struct outbound *outbound =
+        (struct outbound *)((char *)timer - offsetof(struct outbound, timer));
     uint64_t now = now_of(outbound);
     if (outbound->tls_deadline && now >= outbound->tls_deadline) {
         char message[ADDRESS_TEXT_MAX + 32], address[ADDRESS_TEXT_MAX];
@@ -197,7 +203,8 @@ static void on_timer(struct timer *timer)
         close_outbound(outbound, "half-open for too long");
         return;
     }
-    if (outbound->idle_time && !outbound->idle_told && now >= outbound->active_at + outbound->idle_time) {
+    if (outbound->idle_time && !outbound->idle_told &&
+        now >= outbound->active_at + outbound->idle_time) {
         outbound->idle_told = true;
         plex_substream_notify(outbound->substream, PLEX_EVENT_TIMEOUT, NULL);
     }
@@ -222,7 +229,9 @@ void outbound_on_timeout(struct plex_substream *substream, uint32_t milliseconds
     arm(outbound);
 }
 
-/* The relay ------------------------------------------------------------------------------------------------- */
+/* The relay
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static void tell_ready(struct relay *relay)
 {
@@ -295,7 +304,9 @@ size_t outbound_on_pull(struct plex_substream *substream, void *buffer, size_t c
     return count;
 }
 
-/* The target ------------------------------------------------------------------------------------------------ */
+/* The target
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void on_target_ready(struct conn *conn)
 {
@@ -365,8 +376,10 @@ static bool on_judge(void *user, const union address *address)
     log_write(LOG_WARNING,
               LOG_FIELDS(LOG_NUMBER("tunnel", outbound->tunnel->id),
                          LOG_NUMBER("substream", plex_substream_id(outbound->substream)),
-                         LOG_TEXT("user", outbound->tunnel->owner), LOG_TEXT("host", outbound->host),
-                         LOG_TEXT("address", address_format(address, text)), LOG_TEXT("rule", verdict.rule)),
+                         LOG_TEXT("user", outbound->tunnel->owner),
+                         LOG_TEXT("host", outbound->host),
+                         LOG_TEXT("address", address_format(address, text)),
+                         LOG_TEXT("rule", verdict.rule)),
               "dial refused");
     return false;
 }
@@ -412,7 +425,8 @@ static void on_dial_failed(void *user, const char *code, const char *message)
     abort_outbound(outbound, message, code);
 }
 
-static const struct dial_callbacks dial_callbacks = {on_lookup, on_judge, on_connected, on_dial_failed};
+static const struct dial_callbacks dial_callbacks = {on_lookup, on_judge, on_connected,
+                                                     on_dial_failed};
 
 void outbound_on_connect(struct plex_substream *substream, const char *host, uint16_t port)
 {
@@ -429,8 +443,8 @@ void outbound_on_connect(struct plex_substream *substream, const char *host, uin
         abort_outbound(outbound, "too many dials under way", "EAGAIN");
         return;
     }
-    if (dial_start(worker->loop, worker->resolver, host, port, settings->dial_timeout, &dial_callbacks, outbound,
-                   &outbound->dial) < 0) {
+    if (dial_start(worker->loop, worker->resolver, host, port, settings->dial_timeout,
+                   &dial_callbacks, outbound, &outbound->dial) < 0) {
         abort_outbound(outbound, "out of memory", "ENOMEM");
         return;
     }

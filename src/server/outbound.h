@@ -1,6 +1,7 @@
 /* An outbound: one substream of a device, the dial of its target, and the relay between the two.
  *
- * opened -> asked to connect -> policy and dial -> (TLS) -> relayed -> over. One log line when it is over.
+ * opened -> asked to connect -> policy and dial -> (TLS) -> relayed -> over. One log line when it
+ * is over.
  */
 #pragma once
 
@@ -12,7 +13,8 @@
 struct tunnel;
 struct outbound;
 
-/* The engine's callbacks for substreams of a server session; the substream's user is its outbound. */
+/* The engine's callbacks for substreams of a server session; the substream's user is its outbound.
+ */
 void outbound_on_open(struct plex_substream *substream, enum plex_kind kind, const char *service,
                       const char *visitor);
 void outbound_on_connect(struct plex_substream *substream, const char *host, uint16_t port);

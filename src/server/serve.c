@@ -22,7 +22,8 @@ static void raise_descriptor_limit(void)
     }
 }
 
-/* For a newcomer: where it listens, what to trust, and the command for a device. Scripts read the log instead. */
+/* For a newcomer: where it listens, what to trust, and the command for a device. Scripts read the
+ * log instead. */
 static void print_welcome(const struct config *config, const struct server *server)
 {
     const struct serve_settings *settings = &config->settings;
@@ -34,10 +35,12 @@ static void print_welcome(const struct config *config, const struct server *serv
         printf("  listening on   %s\n", address_format(&addresses[i], text));
     if (!settings->certificate)
         printf("  CA file        %s/ca.pem   (devices trust this)\n", settings->state_folder);
-    if (config->made_token || config->state_token)
-        printf("  token file     %s/token   (for your own device; keep it to yourself)\n", settings->state_folder);
+    if (config->state_token)
+        printf("  token file     %s/token   (for your own device; keep it to yourself)\n",
+               settings->state_folder);
     if (count && !settings->certificate && config->state_token)
-        printf("  a device here  streamplex dial --server localhost:%u --ca %s/ca.pem --token-file %s/token HOST:PORT\n",
+        printf("  a device here  streamplex dial --server localhost:%u --ca %s/ca.pem --token-file "
+               "%s/token HOST:PORT\n",
                address_port(&addresses[0]), settings->state_folder, settings->state_folder);
     fflush(stdout);
 }
@@ -50,9 +53,7 @@ static int fail(const char *error)
 
 static int check(const struct config *config)
 {
-    struct worker_setup setup;
     char error[ERROR_MAX];
-    (void)setup;
     if (config_check(config, error, sizeof error) < 0)
         return fail(error);
     printf("the configuration is valid\n");
@@ -66,8 +67,16 @@ int serve_main(int argc, char **argv)
     char error[ERROR_MAX];
     if (config_load(argc, argv, &config, error, sizeof error) < 0)
         return fail(error);
+    if (config->settings.check_config || config->settings.egress_explain) {
+        int status = config->settings.check_config
+                         ? check(config)
+                         : explain_run(config, config->settings.egress_explain);
+        config_unref(config);
+        return status;
+    }
     raise_descriptor_limit();
-    log_configure((enum log_level)config->settings.log_level, (enum log_format)config->settings.log_format);
+    log_configure((enum log_level)config->settings.log_level,
+                  (enum log_format)config->settings.log_format);
     if (server_new(config, argc, argv, &server, error, sizeof error) < 0)
         return fail(error);
     print_welcome(config, server);

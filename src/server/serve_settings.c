@@ -127,7 +127,7 @@ static const struct setting settings[] = {
         .placeholder = "NUMBER",
         .help = "Threads that serve tunnels; 0: one for each core.",
         .least = 0,
-        .most = 1024,
+        .most = CONFIG_WORKERS_MAX,
     },
     {
         .name = "token",

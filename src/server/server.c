@@ -18,7 +18,8 @@
 #include "server/setup.h"
 #include "server/worker.h"
 
-/* Descriptors that the server needs beside one a tunnel and one a target: listeners, loops, files, resolvers. */
+/* Descriptors that the server needs beside one a tunnel and one a target: listeners, loops, files,
+ * resolvers. */
 #define DESCRIPTORS_KEPT 128
 
 struct listener {
@@ -52,11 +53,14 @@ struct server {
     int status;
 };
 
-/* Accepting ------------------------------------------------------------------------------------------------- */
+/* Accepting
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static struct worker *pick_worker(struct server *server)
 {
-    /* The one with the fewest tunnels; the turn goes on, so that a burst is spread before the counts have followed. */
+    /* The one with the fewest tunnels; the turn goes on, so that a burst is spread before the
+     * counts have followed. */
     size_t start = server->next_worker++ % server->worker_count;
     struct worker *best = server->workers[start];
     for (size_t i = 1; i < server->worker_count; i++) {
@@ -76,7 +80,8 @@ static void refuse(struct server *server, int fd, const union address *peer, con
     if (loop_now(server->loop) - server->refused_logged_at < 1000000)
         return;
     server->refused_logged_at = loop_now(server->loop);
-    log_write(LOG_WARNING, LOG_FIELDS(LOG_TEXT("peer", address_format(peer, text)), LOG_TEXT("cap", cap)),
+    log_write(LOG_WARNING,
+              LOG_FIELDS(LOG_TEXT("peer", address_format(peer, text)), LOG_TEXT("cap", cap)),
               "connection refused");
 }
 
@@ -91,39 +96,44 @@ static void on_accept(struct acceptor *acceptor, int fd, const union address *pe
         worker_post_accept(pick_worker(server), fd, peer, ++server->last_tunnel, listener->old);
 }
 
-static int add_listener(struct server *server, const union address *address, int fd, bool old, char *error,
-                        size_t error_size)
+static int add_listener(struct server *server, const union address *address, int fd, bool old,
+                        char *error, size_t error_size)
 {
     char text[ADDRESS_TEXT_MAX];
     struct listener *listener = &server->listeners[server->listener_count];
     *listener = (struct listener){.server = server, .old = old};
-    int result = fd >= 0 ? acceptor_adopt(server->loop, fd, on_accept, listener, &listener->acceptor)
-                         : acceptor_open(server->loop, address, on_accept, listener, &listener->acceptor);
+    int result =
+        fd >= 0 ? acceptor_adopt(server->loop, fd, on_accept, listener, &listener->acceptor)
+                : acceptor_open(server->loop, address, on_accept, listener, &listener->acceptor);
     if (result < 0) {
-        snprintf(error, error_size, "cannot listen on %s: %s", address ? address_format(address, text) : "the socket passed",
-                 strerror(-result));
+        snprintf(error, error_size, "cannot listen on %s: %s",
+                 address ? address_format(address, text) : "the socket passed", strerror(-result));
         return -1;
     }
     union address *real = &server->addresses[server->listener_count++];
     acceptor_address(listener->acceptor, real);
     log_write(LOG_INFO,
-              LOG_FIELDS(LOG_TEXT("listener", old ? "tunnels-old" : "tunnels"), LOG_TEXT("address", address_format(real, text))),
+              LOG_FIELDS(LOG_TEXT("listener", old ? "tunnels-old" : "tunnels"),
+                         LOG_TEXT("address", address_format(real, text))),
               "listening");
     if (old)
         log_write(LOG_WARNING, LOG_FIELDS(LOG_TEXT("address", text)),
-                  "this listener takes TLS 1.0 and ciphers that are broken, for boards that know no better: "
+                  "this listener takes TLS 1.0 and ciphers that are broken, for boards that know "
+                  "no better: "
                   "anybody on their path can read and change what they send");
     return 0;
 }
 
-/* Sockets passed by a service manager take the place of --listen and --listen-old; a name that ends in "old" tells which. */
+/* Sockets passed by a service manager take the place of --listen and --listen-old; a name that ends
+ * in "old" tells which. */
 static int open_listeners(struct server *server, char *error, size_t error_size)
 {
     const struct config *config = server->config;
     int first = 0;
     char **names = NULL;
     int passed = notify_listen_fds(&first, &names);
-    size_t most = config->listen_count + config->listen_old_count + (size_t)(passed > 0 ? passed : 0);
+    size_t most =
+        config->listen_count + config->listen_old_count + (size_t)(passed > 0 ? passed : 0);
     server->listeners = calloc(most, sizeof *server->listeners);
     server->addresses = calloc(most, sizeof *server->addresses);
     if (!server->listeners || !server->addresses) {
@@ -152,7 +162,8 @@ static void close_listeners(struct server *server)
     }
 }
 
-/* Configuration --------------------------------------------------------------------------------------------- */
+/* Configuration
+ * --------------------------------------------------------------------------------------------- */
 
 static void set_limits(struct server *server)
 {
@@ -166,20 +177,10 @@ static void set_limits(struct server *server)
     if (!limits.tunnels) {
         struct rlimit files;
         getrlimit(RLIMIT_NOFILE, &files);
-        limits.tunnels = files.rlim_cur > 2 * DESCRIPTORS_KEPT ? files.rlim_cur - DESCRIPTORS_KEPT : DESCRIPTORS_KEPT;
+        limits.tunnels = files.rlim_cur > 2 * DESCRIPTORS_KEPT ? files.rlim_cur - DESCRIPTORS_KEPT
+                                                               : DESCRIPTORS_KEPT;
     }
     admission_configure(server->admission, &limits);
-}
-
-/* The policy keeps devices from the server's own ports, which are known once its listeners are open. */
-static int set_own_addresses(const struct server *server, struct config *config)
-{
-    config->egress.own = malloc(server->listener_count * sizeof *config->egress.own + 1);
-    if (!config->egress.own)
-        return -1;
-    memcpy(config->egress.own, server->addresses, server->listener_count * sizeof *config->egress.own);
-    config->egress.own_count = server->listener_count;
-    return 0;
 }
 
 static int reload(struct server *server, char *error, size_t error_size)
@@ -190,7 +191,7 @@ static int reload(struct server *server, char *error, size_t error_size)
         return -1;
     /* What a running server keeps: its threads. */
     config->settings.workers = server->worker_count;
-    if (set_own_addresses(server, config) < 0) {
+    if (egress_set_own(&config->egress, server->addresses, server->listener_count) < 0) {
         snprintf(error, error_size, "out of memory");
         config_unref(config);
         return -1;
@@ -209,11 +210,14 @@ static int reload(struct server *server, char *error, size_t error_size)
         worker_post_setup(server->workers[i], &setups[i]);
     auth_configure(server->auth, config);
     set_limits(server);
-    log_configure((enum log_level)config->settings.log_level, (enum log_format)config->settings.log_format);
+    log_configure((enum log_level)config->settings.log_level,
+                  (enum log_format)config->settings.log_format);
     return 0;
 }
 
-/* Signals --------------------------------------------------------------------------------------------------- */
+/* Signals
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void stop(struct server *server, int status)
 {
@@ -254,7 +258,8 @@ static void on_signal(int number, void *user)
     if (number == SIGHUP) {
         notify_reloading();
         if (reload(server, error, sizeof error) < 0)
-            log_write(LOG_ERROR, LOG_NO_FIELDS, "reload failed, the configuration stays as it was: %s", error);
+            log_write(LOG_ERROR, LOG_NO_FIELDS,
+                      "reload failed, the configuration stays as it was: %s", error);
         else
             log_write(LOG_INFO, LOG_NO_FIELDS, "configuration reloaded");
         notify_ready();
@@ -269,7 +274,8 @@ static void on_signal(int number, void *user)
 /* The service manager hears from us only as long as each worker answers. */
 static void on_watchdog(struct timer *timer)
 {
-    struct server *server = (struct server *)((char *)timer - offsetof(struct server, watchdog_timer));
+    struct server *server =
+        (struct server *)((char *)timer - offsetof(struct server, watchdog_timer));
     bool all = true;
     for (size_t i = 0; i < server->worker_count; i++) {
         all = atomic_exchange(&server->workers[i]->alive, false) && all;
@@ -282,7 +288,9 @@ static void on_watchdog(struct timer *timer)
     timer_start(timer, loop_now(server->loop) + server->watchdog_interval);
 }
 
-/* Life ------------------------------------------------------------------------------------------------------ */
+/* Life
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_ready(void *user)
 {
@@ -291,12 +299,14 @@ static bool is_ready(void *user)
 
 static int start_workers(struct server *server, char *error, size_t error_size)
 {
-    server->host = (struct worker_host){server->loop, server->auth, server->admission, on_drained, server};
+    server->host =
+        (struct worker_host){server->loop, server->auth, server->admission, on_drained, server};
     size_t count = server->config->settings.workers;
     server->workers = calloc(count, sizeof *server->workers);
     /* One set of counters more, for what the main thread itself counts. */
     server->counters = calloc(count + 1, sizeof *server->counters);
-    if (!server->workers || !server->counters || !(server->counters[count] = calloc(1, sizeof **server->counters))) {
+    if (!server->workers || !server->counters ||
+        !(server->counters[count] = calloc(1, sizeof **server->counters))) {
         snprintf(error, error_size, "out of memory");
         return -1;
     }
@@ -341,7 +351,9 @@ static int open_admin(struct server *server, char *error, size_t error_size)
     union address real;
     char real_text[ADDRESS_TEXT_MAX];
     admin_address(server->admin, &real);
-    log_write(LOG_INFO, LOG_FIELDS(LOG_TEXT("listener", "admin"), LOG_TEXT("address", address_format(&real, real_text))),
+    log_write(LOG_INFO,
+              LOG_FIELDS(LOG_TEXT("listener", "admin"),
+                         LOG_TEXT("address", address_format(&real, real_text))),
               "listening");
     return 0;
 }
@@ -365,7 +377,9 @@ static int start(struct server *server, char *error, size_t error_size)
     set_limits(server);
     if (open_listeners(server, error, error_size) < 0)
         return -1;
-    if (set_own_addresses(server, server->config) < 0) {
+    /* The policy keeps devices from the server's own ports, which are known once its listeners are
+     * open. */
+    if (egress_set_own(&server->config->egress, server->addresses, server->listener_count) < 0) {
         snprintf(error, error_size, "out of memory");
         return -1;
     }
@@ -377,8 +391,8 @@ static int start(struct server *server, char *error, size_t error_size)
     return 0;
 }
 
-int server_new(struct config *config, int argc, char **argv, struct server **ret_server, char *error,
-               size_t error_size)
+int server_new(struct config *config, int argc, char **argv, struct server **ret_server,
+               char *error, size_t error_size)
 {
     struct server *server = calloc(1, sizeof *server);
     if (!server) {

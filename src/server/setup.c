@@ -26,7 +26,8 @@ void setup_drop(struct worker_setup *setup)
     *setup = (struct worker_setup){0};
 }
 
-int setup_make(struct config *config, struct worker_setup *ret_setup, char *error, size_t error_size)
+int setup_make(struct config *config, struct worker_setup *ret_setup, char *error,
+               size_t error_size)
 {
     char certificate[PATH_MAX], key[PATH_MAX];
     struct worker_setup setup = {.config = config_ref(config)};

@@ -9,8 +9,8 @@
 #include "server/outbound.h"
 #include "server/worker.h"
 
-/* What one tunnel may read and write in a turn, in records of 16 KiB: enough to keep a fast one busy, and soon enough
- * over for its neighbours. */
+/* What one tunnel may read and write in a turn, in records of 16 KiB: enough to keep a fast one
+ * busy, and soon enough over for its neighbours. */
 #define READS_PER_TURN  16
 #define WRITES_PER_TURN 16
 /* For the last words of a session whose device doesn't read them. */
@@ -39,8 +39,10 @@ static void log_opened(const struct tunnel *tunnel)
 {
     char peer[ADDRESS_TEXT_MAX];
     log_write(LOG_INFO,
-              LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id), LOG_TEXT("peer", address_format(&tunnel->peer, peer)),
-                         LOG_TEXT("user", tunnel->owner), LOG_TEXT("tls", conn_tls_version(tunnel->conn)),
+              LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id),
+                         LOG_TEXT("peer", address_format(&tunnel->peer, peer)),
+                         LOG_TEXT("user", tunnel->owner),
+                         LOG_TEXT("tls", conn_tls_version(tunnel->conn)),
                          LOG_NUMBER("version", plex_session_features(tunnel->session) ? 1 : 0)),
               "tunnel authenticated");
 }
@@ -52,11 +54,13 @@ static void log_closed(const struct tunnel *tunnel, const char *reason)
     if (tunnel->session)
         plex_session_stats(tunnel->session, &stats);
     log_write(LOG_INFO,
-              LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id), LOG_TEXT("peer", address_format(&tunnel->peer, peer)),
-                         LOG_TEXT("user", tunnel->owner ? tunnel->owner : "-"), LOG_NUMBER("bytes_in", stats.bytes_in),
-                         LOG_NUMBER("bytes_out", stats.bytes_out),
-                         LOG_NUMBER("age_ms", (loop_now(tunnel->worker->loop) - tunnel->opened_at) / 1000),
-                         LOG_TEXT("reason", reason)),
+              LOG_FIELDS(
+                  LOG_NUMBER("tunnel", tunnel->id),
+                  LOG_TEXT("peer", address_format(&tunnel->peer, peer)),
+                  LOG_TEXT("user", tunnel->owner ? tunnel->owner : "-"),
+                  LOG_NUMBER("bytes_in", stats.bytes_in), LOG_NUMBER("bytes_out", stats.bytes_out),
+                  LOG_NUMBER("age_ms", (loop_now(tunnel->worker->loop) - tunnel->opened_at) / 1000),
+                  LOG_TEXT("reason", reason)),
               "tunnel closed");
 }
 
@@ -101,9 +105,10 @@ void tunnel_finish(struct tunnel *tunnel, const char *reason)
 static void fault(struct tunnel *tunnel, int error)
 {
     counter_add(&counters(tunnel)->tunnel_faults, 1);
-    log_write(LOG_WARNING,
-              LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id), LOG_TEXT("fault", plex_error_name(error))),
-              "tunnel fault: %s", plex_error_text(error));
+    log_write(
+        LOG_WARNING,
+        LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id), LOG_TEXT("fault", plex_error_name(error))),
+        "tunnel fault: %s", plex_error_text(error));
     tunnel_finish(tunnel, plex_error_text(error));
 }
 
@@ -121,7 +126,8 @@ static int keep_left(struct tunnel *tunnel, const unsigned char *bytes, size_t s
 
 static int feed(struct tunnel *tunnel, const unsigned char *bytes, size_t size, size_t *ret_taken)
 {
-    int error = plex_session_feed(tunnel->session, bytes, size, loop_now(tunnel->worker->loop), ret_taken);
+    int error =
+        plex_session_feed(tunnel->session, bytes, size, loop_now(tunnel->worker->loop), ret_taken);
     if (error < 0)
         fault(tunnel, error);
     return error;
@@ -133,8 +139,8 @@ static bool feed_left(struct tunnel *tunnel)
     size_t taken = 0;
     if (!tunnel->left)
         return true;
-    if (feed(tunnel, (unsigned char *)tunnel->left + tunnel->left_taken, tunnel->left_size - tunnel->left_taken,
-             &taken) < 0)
+    if (feed(tunnel, (unsigned char *)tunnel->left + tunnel->left_taken,
+             tunnel->left_size - tunnel->left_taken, &taken) < 0)
         return false;
     tunnel->left_taken += (uint32_t)taken;
     if (tunnel->left_taken < tunnel->left_size)
@@ -144,8 +150,8 @@ static bool feed_left(struct tunnel *tunnel)
     return true;
 }
 
-/* Reads and feeds until there is nothing, the session is full, or the turn's share is used. Returns a reason when the
- * tunnel is to be closed. */
+/* Reads and feeds until there is nothing, the session is full, or the turn's share is used. Returns
+ * a reason when the tunnel is to be closed. */
 static const char *read_tunnel(struct tunnel *tunnel)
 {
     struct worker *worker = tunnel->worker;
@@ -185,8 +191,8 @@ static const char *write_tunnel(struct tunnel *tunnel, bool *ret_more)
             *ret_more = plex_session_has_output(tunnel->session);
             return NULL;
         }
-        size_t size =
-            plex_session_pull(tunnel->session, worker->out, sizeof worker->out, loop_now(worker->loop));
+        size_t size = plex_session_pull(tunnel->session, worker->out, sizeof worker->out,
+                                        loop_now(worker->loop));
         if (size == 0)
             return tunnel->finish_reason;
         if (conn_write(tunnel->conn, worker->out, size) == CONN_FAILED)
@@ -215,7 +221,8 @@ static void service(struct loop_deferred *deferred)
     arm(tunnel);
     if (more || tunnel->read_on)
         loop_defer_next(worker->loop, &tunnel->service);
-    atomic_store_explicit(&worker->counters.credit_bytes, (int64_t)worker->budget.used, memory_order_relaxed);
+    atomic_store_explicit(&worker->counters.credit_bytes, (int64_t)worker->budget.used,
+                          memory_order_relaxed);
 }
 
 static void on_readable(struct conn *conn)
@@ -313,7 +320,8 @@ void tunnel_open(struct worker *worker, int fd, const union address *peer, uint6
     if (conn_open(worker->loop, fd, &callbacks, tunnel, &tunnel->conn) < 0)
         goto no_conn;
     timer_init(&tunnel->timer, worker->loop, on_timer);
-    timer_start(&tunnel->timer, tunnel->opened_at + worker->setup.config->settings.handshake_timeout);
+    timer_start(&tunnel->timer,
+                tunnel->opened_at + worker->setup.config->settings.handshake_timeout);
     add(worker, tunnel);
     conn_set_tunnel_options(tunnel->conn);
     if (!tls || conn_start_tls_server(tunnel->conn, tls) < 0)
@@ -323,7 +331,8 @@ void tunnel_open(struct worker *worker, int fd, const union address *peer, uint6
 no_conn:
     worker_drop_slot(worker, tunnel->slot);
 no_tunnel:
-    log_write(LOG_ERROR, LOG_FIELDS(LOG_NUMBER("tunnel", id)), "tunnel dropped: out of memory or descriptors");
+    log_write(LOG_ERROR, LOG_FIELDS(LOG_NUMBER("tunnel", id)),
+              "tunnel dropped: out of memory or descriptors");
     free(tunnel);
     close(fd);
     admission_report(worker->host->admission, peer, ADMISSION_GONE_UNAUTHED);
@@ -354,7 +363,8 @@ void tunnel_substream_over(struct tunnel *tunnel)
         tunnel_finish(tunnel, "server drains");
 }
 
-/* Authentication -------------------------------------------------------------------------------------------- */
+/* Authentication
+ * -------------------------------------------------------------------------------------------- */
 
 static void accept_owner(struct tunnel *tunnel, const char *owner)
 {
@@ -391,13 +401,15 @@ static void decide(struct tunnel *tunnel, enum auth_result result, const char *o
     }
     char peer[ADDRESS_TEXT_MAX];
     log_write(LOG_WARNING,
-              LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id), LOG_TEXT("peer", address_format(&tunnel->peer, peer))),
+              LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id),
+                         LOG_TEXT("peer", address_format(&tunnel->peer, peer))),
               result == AUTH_REFUSED ? "token refused" : "token not checked: auth system error");
 }
 
 void tunnel_authorize(struct tunnel *tunnel, const struct auth_question *question)
 {
-    if (question->generation == tunnel->token_generation && tunnel->session && !tunnel->finish_reason)
+    if (question->generation == tunnel->token_generation && tunnel->session &&
+        !tunnel->finish_reason)
         decide(tunnel, question->result, question->owner);
 }
 

@@ -1,6 +1,7 @@
 /* A tunnel: one device's TLS connection, the engine's session on it, and who the device is.
  *
- * accepted -> TLS handshake -> session -> token -> authenticated -> closed. tunnel_close() is the one door out.
+ * accepted -> TLS handshake -> session -> token -> authenticated -> closed. tunnel_close() is the
+ * one door out.
  */
 #pragma once
 
@@ -28,7 +29,7 @@ struct tunnel {
     uint32_t left_size, left_taken;
     uint64_t id;
     uint64_t opened_at;
-    char *owner;             /* NULL until authenticated */
+    char *owner;               /* NULL until authenticated */
     const char *finish_reason; /* set: closed as soon as what the session has to say is sent */
     union address peer;
     uint32_t slot, generation;
@@ -38,7 +39,8 @@ struct tunnel {
 };
 
 void tunnel_open(struct worker *worker, int fd, const union address *peer, uint64_t id, bool old);
-/* The reason goes to the log (static text). Not from within an engine callback: tunnel_finish() is for there. */
+/* The reason goes to the log (static text). Not from within an engine callback: tunnel_finish() is
+ * for there. */
 void tunnel_close(struct tunnel *tunnel, const char *reason);
 /* Sends what the session still has to say, for at most 5 s, then closes. */
 void tunnel_finish(struct tunnel *tunnel, const char *reason);

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "server/outbound.h"
+#include "server/setup.h"
 #include "server/tunnel.h"
 
 enum order { ORDER_ACCEPT, ORDER_SETUP, ORDER_DRAIN, ORDER_HEARTBEAT, ORDER_STOP };
@@ -21,15 +23,6 @@ struct order_message {
     int fd;
     bool old;
 };
-
-static void drop_setup(struct worker_setup *setup)
-{
-    tls_context_unref(setup->tls);
-    tls_context_unref(setup->tls_old);
-    tls_context_unref(setup->tls_client);
-    config_unref(setup->config);
-    *setup = (struct worker_setup){0};
-}
 
 /* libstreamplex asks for its memory here; sizes don't matter to malloc. */
 static void *allocate(void *user, size_t size)
@@ -62,7 +55,7 @@ static void change_setup(struct worker *worker, const struct worker_setup *setup
     take_setup(worker, setup);
     for (struct tunnel *tunnel = worker->tunnels; tunnel; tunnel = tunnel->next)
         tunnel_configure(tunnel);
-    drop_setup(&old);
+    setup_drop(&old);
 }
 
 static void tell_drained(struct loop_message *message)
@@ -138,10 +131,13 @@ static void post_order(struct worker *worker, const struct order_message *conten
     loop_post(worker->loop, &order->message);
 }
 
-void worker_post_accept(struct worker *worker, int fd, const union address *peer, uint64_t tunnel_id, bool old)
+void worker_post_accept(struct worker *worker, int fd, const union address *peer,
+                        uint64_t tunnel_id, bool old)
 {
-    post_order(worker, &(struct order_message){
-                           .order = ORDER_ACCEPT, .fd = fd, .peer = *peer, .tunnel_id = tunnel_id, .old = old});
+    post_order(
+        worker,
+        &(struct order_message){
+            .order = ORDER_ACCEPT, .fd = fd, .peer = *peer, .tunnel_id = tunnel_id, .old = old});
 }
 
 void worker_post_setup(struct worker *worker, const struct worker_setup *setup)
@@ -188,7 +184,7 @@ static void free_worker(struct worker *worker)
         resolver_free(worker->resolver);
     if (worker->loop)
         loop_free(worker->loop);
-    drop_setup(&worker->setup);
+    setup_drop(&worker->setup);
     free(worker->slots);
     free(worker);
 }
@@ -206,7 +202,7 @@ int worker_start(unsigned index, const struct worker_host *host, const struct wo
     take_setup(worker, setup);
     int error = loop_new(&worker->loop);
     if (error == 0)
-        error = resolver_new(worker->loop, &worker->resolver);
+        error = resolver_new(worker->loop, NULL, &worker->resolver);
     if (error == 0) {
         /* Signals are the main thread's. */
         sigset_t all, before;
@@ -230,7 +226,8 @@ void worker_stop(struct worker *worker)
     free_worker(worker);
 }
 
-int worker_take_slot(struct worker *worker, struct tunnel *tunnel, uint32_t *ret_slot, uint32_t *ret_generation)
+int worker_take_slot(struct worker *worker, struct tunnel *tunnel, uint32_t *ret_slot,
+                     uint32_t *ret_generation)
 {
     if (worker->free_slot == worker->slot_count) {
         uint32_t count = worker->slot_count ? worker->slot_count * 2 : 64;

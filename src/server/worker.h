@@ -1,7 +1,7 @@
 /* A worker: a thread with its loop, and the tunnels that live on it.
  *
- * Everything of a tunnel is touched by its worker alone. The main thread speaks to a worker by messages (worker_post_...
- * below), and hears from it by messages to its own loop.
+ * Everything of a tunnel is touched by its worker alone. The main thread speaks to a worker by
+ * messages (worker_post_... below), and hears from it by messages to its own loop.
  */
 #pragma once
 
@@ -65,7 +65,8 @@ struct worker {
     struct loop_deferred reclaim_deferred;
 
     bool draining;
-    _Atomic bool alive; /* set by the worker when it gets the main thread's heartbeat, cleared by that */
+    _Atomic bool
+        alive; /* set by the worker when it gets the main thread's heartbeat, cleared by that */
 
     unsigned char out[PLEX_PULL_MAX]; /* one record on its way from a session to its connection */
     unsigned char in[65536];          /* what was read, on its way to a session */
@@ -78,14 +79,16 @@ int worker_start(unsigned index, const struct worker_host *host, const struct wo
 void worker_stop(struct worker *worker);
 
 /* Main thread: a new tunnel's connection, which is the worker's from then on. */
-void worker_post_accept(struct worker *worker, int fd, const union address *peer, uint64_t tunnel_id, bool old);
+void worker_post_accept(struct worker *worker, int fd, const union address *peer,
+                        uint64_t tunnel_id, bool old);
 void worker_post_setup(struct worker *worker, const struct worker_setup *setup);
 void worker_post_drain(struct worker *worker);
 void worker_post_heartbeat(struct worker *worker);
 
-/* The worker's own: slots of tunnels, and outbounds whose memory is given back at the end of the turn. */
-int worker_take_slot(struct worker *worker, struct tunnel *tunnel, uint32_t *ret_slot, uint32_t *ret_generation)
-    __attribute__((warn_unused_result));
+/* The worker's own: slots of tunnels, and outbounds whose memory is given back at the end of the
+ * turn. */
+int worker_take_slot(struct worker *worker, struct tunnel *tunnel, uint32_t *ret_slot,
+                     uint32_t *ret_generation) __attribute__((warn_unused_result));
 void worker_drop_slot(struct worker *worker, uint32_t slot);
 struct tunnel *worker_find(struct worker *worker, uint32_t slot, uint32_t generation);
 void worker_reclaim(struct worker *worker, struct outbound *outbound);
