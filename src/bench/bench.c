@@ -97,8 +97,8 @@ int bench_main(int argc, char **argv)
     } else if (count != 1 || !find_mode(arguments[0])) {
         fprintf(stderr, "streamplex bench: one of %s is wanted; --help says more\n",
                 bench_table.arguments);
-    } else if (options.server && options.self) {
-        fprintf(stderr, "streamplex bench: --self and --server exclude each other\n");
+    } else if (options_check(&options, error, sizeof(error)) < 0) {
+        fprintf(stderr, "streamplex bench: %s\n", error);
     } else {
         status = run(find_mode(arguments[0]), &options, argc, argv);
     }

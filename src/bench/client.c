@@ -30,15 +30,17 @@ static void on_again(struct loop_message *message)
         (struct client *)((char *)message - offsetof(struct client, again_message));
     client->again_posted = false;
     /* Those that ask anew from here on are for the next turn: they stand behind this mark. */
-    struct client_again mark = {.next = &client->again, .previous = client->again.previous};
-    mark.previous->next = &mark;
-    client->again.previous = &mark;
-    while (client->again.next != &mark) {
+    struct client_again *mark = &client->again_mark;
+    mark->next = &client->again;
+    mark->previous = client->again.previous;
+    mark->previous->next = mark;
+    client->again.previous = mark;
+    while (client->again.next != mark) {
         struct client_again *again = client->again.next;
         client_dont_go_on(again);
         again->run(again);
     }
-    client_dont_go_on(&mark);
+    client_dont_go_on(mark);
 }
 
 int client_init(struct client *client, char *error, size_t error_size)

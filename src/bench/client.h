@@ -33,6 +33,7 @@ struct client {
     struct loop_message again_message;
     bool again_posted;
     struct client_again again; /* head of a ring */
+    struct client_again again_mark;
     struct tls_context *tls, *hop_tls; /* trust the server, and the hop */
     char server_name[256];   /* for its certificate */
     char token[PLEX_TOKEN_MAX + 1];

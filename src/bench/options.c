@@ -1,5 +1,6 @@
 #include "bench/options.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,11 +97,11 @@ static const struct setting settings[] = {
      .offset = AT(resume),
      .help = "tunnels: resume TLS sessions."},
     {.name = "routes",
-     .type = SETTING_LIST,
+     .type = SETTING_TEXT,
      .offset = AT(routes),
      .fallback = "server,hop,plain",
-     .placeholder = "ROUTE",
-     .help = "What is measured: server, hop (a bare TLS-to-TCP relay), plain (TCP, no proxy)."},
+     .placeholder = "ROUTE[,ROUTE]...",
+     .help = "What is measured, in turn: server, hop (a bare TLS-to-TCP relay), plain (TCP, no proxy)."},
     {.name = "rounds",
      .type = SETTING_NUMBER,
      .offset = AT(rounds),
@@ -208,12 +209,43 @@ int options_parse_rate(const char *text, uint64_t *ret_rate)
     return 0;
 }
 
+static bool is_word(const char *at, size_t length, const char *word)
+{
+    return strlen(word) == length && strncmp(at, word, length) == 0;
+}
+
 bool options_has_route(const struct bench_options *options, const char *route)
 {
-    for (size_t i = 0; i < options->routes.count; i++) {
-        if (strcmp(options->routes.items[i], route) == 0) {
+    for (const char *at = options->routes; *at;) {
+        size_t length = strcspn(at, ",");
+        if (is_word(at, length, route)) {
             return true;
         }
+        at += length + (at[length] == ',');
     }
     return false;
+}
+
+int options_check(const struct bench_options *options, char *error, size_t error_size)
+{
+    uint64_t rate;
+    for (const char *at = options->routes; *at;) {
+        size_t length = strcspn(at, ",");
+        if (!is_word(at, length, "server") && !is_word(at, length, "hop") &&
+            !is_word(at, length, "plain")) {
+            snprintf(error, error_size, "--routes: %.*s is none of server, hop and plain",
+                     (int)length, at);
+            return -1;
+        }
+        at += length + (at[length] == ',');
+    }
+    if (options->self && options->server) {
+        snprintf(error, error_size, "--self and --server exclude each other");
+        return -1;
+    }
+    if (options_parse_rate(options->rate, &rate) < 0) {
+        snprintf(error, error_size, "--rate: such as 1gbit or 100mbit is wanted");
+        return -1;
+    }
+    return 0;
 }
