@@ -13,7 +13,9 @@ static const struct mode {
     const char *name;
     int (*run)(struct rig *rig, struct report *report);
 } modes[] = {
-    {"throughput", mode_throughput}, {"open", mode_open}, {"latency", mode_latency},
+    {"throughput", mode_throughput}, {"open", mode_open},         {"latency", mode_latency},
+    {"tunnels", mode_tunnels},       {"stall", mode_stall},       {"rtt", mode_rtt},
+    {"fairness", mode_fairness},     {"growth", mode_growth},
 };
 
 /* The processes that we start of ourselves. */
@@ -23,6 +25,7 @@ static const struct helper {
 } helpers[] = {
     {"@targets", targets_main},
     {"@hop", hop_main},
+    {"@delay", delay_relay_main},
 };
 
 double mode_seconds(const struct rig *rig, double fallback)

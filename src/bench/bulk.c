@@ -108,6 +108,13 @@ int bulk_open(struct bulk *bulk, struct client *client, enum route route,
                      client->early_data, &callbacks);
 }
 
+int bulk_open_at(struct bulk *bulk, struct client *client, enum route route,
+                 struct client_tunnel *tunnel, enum target_kind target)
+{
+    bulk->up = true;
+    return lane_open(&bulk->lane, client, route, tunnel, target, client->early_data, &callbacks);
+}
+
 bool bulk_is_right(const struct bulk *bulk)
 {
     if (!bulk->over || bulk->error || bulk->wrong || bulk->moved != bulk->limit) {

@@ -27,6 +27,9 @@ struct bulk {
 /* 0 or -1. */
 int bulk_open(struct bulk *bulk, struct client *client, enum route route, struct client_tunnel *tunnel, bool up,
               uint64_t limit, bool checked) __attribute__((warn_unused_result));
+/* An endless, unchecked upload to a target of that kind. 0 or -1. */
+int bulk_open_at(struct bulk *bulk, struct client *client, enum route route, struct client_tunnel *tunnel,
+                 enum target_kind target) __attribute__((warn_unused_result));
 /* Of one that is over: whether all arrived, once and right. */
 bool bulk_is_right(const struct bulk *bulk);
 
