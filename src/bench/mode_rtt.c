@@ -1,6 +1,4 @@
 /* One substream over a long, fat road: how near it comes to TCP alone on the same road, and how soon. */
-#include <math.h>
-
 #include "bench/bulk.h"
 #include "bench/client_tunnel.h"
 #include "bench/modes.h"
@@ -37,7 +35,7 @@ static double trips_until(const struct road *road, const struct timeline *timeli
 {
     for (size_t i = 0; i < timeline->count; i++) {
         double at = timeline->seconds[i];
-        if (mean_between(timeline, at, at + fmax(road->rtt, 0.1)) >= wanted) {
+        if (mean_between(timeline, at, at + (road->rtt > 0.1 ? road->rtt : 0.1)) >= wanted) {
             return at / road->rtt;
         }
     }
