@@ -14,6 +14,7 @@ struct held {
     struct client_tunnel tunnel; /* server */
     struct conn *conn;           /* hop */
     uint64_t began;
+    int ticket;
     bool answered;
 };
 
@@ -24,12 +25,16 @@ static void finish_one(struct held *held, bool resumed)
     struct holder *holder = held->holder;
     holder->done++;
     holder->resumed += resumed;
+    /* The ticket for next time came before the answer. */
+    holder->free_tickets[holder->free_count++] = held->ticket;
     histogram_add(&holder->duration, client_now() - held->began);
     begin_next(holder);
 }
 
-static void fail_one(struct holder *holder, const char *error)
+static void fail_one(struct held *held, const char *error)
 {
+    struct holder *holder = held->holder;
+    holder->free_tickets[holder->free_count++] = held->ticket;
     if (!holder->failed++) {
         snprintf(holder->error, sizeof(holder->error), "%s", error);
     }
@@ -51,7 +56,7 @@ static void on_lost(struct client_tunnel *tunnel, const char *error)
     if (held->answered) {
         held->holder->lost++;
     } else {
-        fail_one(held->holder, error);
+        fail_one(held, error);
     }
 }
 
@@ -91,7 +96,7 @@ static void on_conn_failed(struct conn *conn)
     if (held->answered) {
         held->holder->lost++;
     } else {
-        fail_one(held->holder, conn_error_text(conn));
+        fail_one(held, conn_error_text(conn));
     }
     conn_abort(conn);
 }
@@ -106,7 +111,7 @@ static const struct conn_callbacks conn_callbacks = {
 static int open_conn(struct held *held)
 {
     struct client *client = &held->holder->rig->client;
-    char key[ADDRESS_TEXT_MAX];
+    char key[ADDRESS_TEXT_MAX + 16];
     int fd = client_connect_from_many(client, &client->hop_answers);
     if (fd < 0 || conn_open(client->loop, fd, &conn_callbacks, held, &held->conn) < 0) {
         if (fd >= 0) {
@@ -114,7 +119,7 @@ static int open_conn(struct held *held)
         }
         return -1;
     }
-    address_format(&client->hop_answers, key);
+    client_ticket_key(&client->hop_answers, held->ticket, key);
     return conn_start_tls_client(held->conn, client->hop_tls, "127.0.0.1",
                                  held->holder->resume ? key : NULL);
 }
@@ -126,7 +131,8 @@ static int open_one(struct held *held)
     if (holder->route == ROUTE_HOP) {
         return open_conn(held);
     }
-    if (client_tunnel_open(&held->tunnel, &holder->rig->client, true, holder->resume,
+    if (client_tunnel_open(&held->tunnel, &holder->rig->client, true,
+                           holder->resume ? held->ticket : -1,
                            &tunnel_callbacks) < 0) {
         return -1;
     }
@@ -139,7 +145,9 @@ static void begin_next(struct holder *holder)
     while (holder->begun < holder->count &&
            holder->begun - holder->done - holder->failed < holder->concurrency) {
         struct held *held = &holder->held[holder->begun++];
+        held->ticket = holder->free_tickets[--holder->free_count];
         if (open_one(held) < 0) {
+            holder->free_tickets[holder->free_count++] = held->ticket;
             if (!holder->failed++) {
                 snprintf(holder->error, sizeof(holder->error), "no connection: %s", strerror(errno));
             }
@@ -164,8 +172,12 @@ int holder_open(struct holder *holder, struct rig *rig, enum route route, int co
         return 0;
     }
     holder->held = calloc((size_t)count, sizeof(*holder->held));
-    if (!holder->held) {
+    holder->free_tickets = calloc((size_t)concurrency, sizeof(int));
+    if (!holder->held || !holder->free_tickets) {
         return -1;
+    }
+    for (int i = 0; i < concurrency; i++) {
+        holder->free_tickets[holder->free_count++] = i;
     }
     for (int i = 0; i < count; i++) {
         holder->held[i].holder = holder;
@@ -179,10 +191,11 @@ int holder_open(struct holder *holder, struct rig *rig, enum route route, int co
 
 void holder_close(struct holder *holder)
 {
-    for (int i = 0; i < holder->count; i++) {
+    for (int i = 0; holder->held && i < holder->count; i++) {
         client_tunnel_close(&holder->held[i].tunnel);
         conn_abort(holder->held[i].conn);
     }
     free(holder->held);
+    free(holder->free_tickets);
     memset(holder, 0, sizeof(*holder));
 }

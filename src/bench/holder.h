@@ -14,6 +14,7 @@ struct holder {
     enum route route; /* ROUTE_SERVER or ROUTE_HOP */
     bool resume;
     struct held *held;
+    int *free_tickets, free_count; /* of `concurrency` that are resumed in turn */
     int count, concurrency;
     int begun, done, failed, lost;
     int resumed;

@@ -5,14 +5,15 @@
 #define SMOKE_COUNT   100
 #define DEFAULT_COUNT 5000
 /* Opened and closed before memory is looked at: what a process needs once isn't the tunnels'. */
-#define WARM_UP_COUNT 32
+#define WARM_UP_ROUNDS 2
 /* Descriptors that aren't tunnels'. */
 #define OTHER_FILES 64
 
-static int warm_up(struct rig *rig, enum route route, bool resume)
+static int warm_up(struct rig *rig, enum route route, int concurrency, bool resume)
 {
     struct holder holder;
-    if (holder_open(&holder, rig, route, WARM_UP_COUNT, 4, resume) < 0) {
+    if (holder_open(&holder, rig, route, WARM_UP_ROUNDS * concurrency, concurrency,
+                    resume) < 0) {
         return -1;
     }
     client_wait(&rig->client, 0.2);
@@ -58,7 +59,7 @@ static int measure(struct rig *rig, struct report *report, struct report_row *ro
         fprintf(stderr, "streamplex bench: %s\n", error);
         return -1;
     }
-    if (warm_up(rig, route, resume) < 0) {
+    if (warm_up(rig, route, concurrency, resume) < 0) {
         return -1;
     }
     uint64_t memory = process_memory(rig_relay(rig, route)), slab = process_kernel_slab();
@@ -77,15 +78,8 @@ static int measure(struct rig *rig, struct report *report, struct report_row *ro
                  holder.done, count, holder.error);
     report_check(report, holder.lost == 0, "%s, %s: %d were lost while held", row->title, name,
                  holder.lost);
-    if (resume) {
-        /* The first ones have no session yet. */
-        report_check(report, holder.resumed >= holder.done - concurrency,
-                     "%s, %s: %d of %d were resumed", row->title, name, holder.resumed,
-                     holder.done);
-    } else {
-        report_check(report, holder.resumed == 0, "%s, %s: %d were resumed unasked", row->title,
-                     name, holder.resumed);
-    }
+    report_check(report, holder.resumed == (resume ? holder.done : 0),
+                 "%s, %s: %d of %d were resumed", row->title, name, holder.resumed, holder.done);
     holder_close(&holder);
     client_wait(&rig->client, rig->options->smoke ? 0.2 : 1);
     return 0;
