@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bench/bench.h"
 #include "server/serve.h"
 
 static const struct {
@@ -10,6 +11,7 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"serve", serve_main, "the server: tunnels of devices, and what they ask for"},
+    {"bench", bench_main, "measures how fast a server is, and against what limit"},
 };
 
 static void print_usage(FILE *stream)
