@@ -54,6 +54,7 @@ static void on_message(struct loop_message *message)
     struct stdio *stdio = (struct stdio *)message;
 
     pthread_mutex_lock(&stdio->lock);
+    bool stopping = stdio->stopping;
     size_t written = stdio->written;
     bool news = stdio->input_news;
     bool done = stdio->output_done && !stdio->output_done_told;
@@ -63,6 +64,8 @@ static void on_message(struct loop_message *message)
     stdio->input_news = false;
     stdio->output_done_told = stdio->output_done;
     pthread_mutex_unlock(&stdio->lock);
+    if (stopping)
+        return; /* loop_free() runs what is left over */
 
     /* The object outlives the loop (stdio_free), so callbacks may do to it what they like. */
     if (written)
