@@ -3,33 +3,43 @@
 #include <string.h>
 
 #include "agent/dial.h"
+#include "server/serve.h"
 
-static const struct command {
+static const struct {
     const char *name;
-    int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+    int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
-    {"dial", dial_main, "goes out through a server, from standard input and output"},
+    {"serve", serve_main, "the server: tunnels of devices, and what they ask for"},
+    {"dial", dial_main,
+     "a device for the shell: standard input and output go out through a server"},
 };
 
-static int usage(FILE *stream, int status)
+static void print_usage(FILE *stream)
 {
-    fprintf(stream,
-            "Usage: streamplex COMMAND [OPTION]...\n\nCommands (COMMAND --help says more):\n");
+    fprintf(stream, "usage: streamplex COMMAND [OPTIONS]\n\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         fprintf(stream, "  %-8s %s\n", commands[i].name, commands[i].summary);
-    return status;
+    fprintf(stream, "\n`streamplex COMMAND --help` lists a command's options; `streamplex "
+                    "--version` tells the version.\n");
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 2)
-        return usage(stderr, 2);
+    const char *name = argc > 1 ? argv[1] : "";
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+        print_usage(stdout);
+        return 0;
+    }
+    if (!strcmp(name, "--version")) {
+        printf("streamplex %s\n", STREAMPLEX_VERSION);
+        return 0;
+    }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
+        if (!strcmp(name, commands[i].name))
             return commands[i].run(argc - 1, argv + 1);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return usage(stdout, 0);
-    fprintf(stderr, "streamplex: no such command: %s\n", argv[1]);
-    return usage(stderr, 2);
+    if (*name)
+        fprintf(stderr, "streamplex: there is no command `%s`\n", name);
+    print_usage(stderr);
+    return 2;
 }
