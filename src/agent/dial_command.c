@@ -327,7 +327,7 @@ static int start(struct dial_run *run)
     };
     int result = loop_new(&run->loop);
     if (result == 0)
-        result = resolver_new(run->loop, &run->resolver);
+        result = resolver_new(run->loop, NULL, &run->resolver);
     if (result == 0)
         result =
             stdio_new(run->loop, STDIN_FILENO, STDOUT_FILENO, &stdio_callbacks, run, &run->stdio);

@@ -7,7 +7,7 @@
 
 struct acceptor;
 
-/* The fd is the callee's. */
+/* The fd is the callee's: non-blocking, with TCP_NODELAY, ready for conn_attach(). */
 typedef void acceptor_on_accept(struct acceptor *acceptor, int fd, const union address *peer,
                                 void *user);
 
@@ -15,7 +15,7 @@ typedef void acceptor_on_accept(struct acceptor *acceptor, int fd, const union a
  * errno. */
 int acceptor_open(struct loop *loop, const union address *address, acceptor_on_accept *on_accept,
                   void *user, struct acceptor **ret_acceptor) __attribute__((warn_unused_result));
-/* Takes a socket that listens already (socket activation). */
+/* Takes a socket that listens already (socket activation); on failure fd is still the caller's. */
 int acceptor_adopt(struct loop *loop, int fd, acceptor_on_accept *on_accept, void *user,
                    struct acceptor **ret_acceptor) __attribute__((warn_unused_result));
 void acceptor_address(const struct acceptor *acceptor,

@@ -37,19 +37,21 @@ struct conn_callbacks {
     /* The connection made by conn_connect() stands, or the TLS handshake is done. */
     void (*on_ready)(struct conn *conn);
     void (*on_readable)(struct conn *conn);
+    /* After conn_write() took less than all, or CONN_WAIT. */
     void (*on_writable)(struct conn *conn);
     /* The peer closed or reset while nobody was reading; what it sent before can still be read
-     * after a FIN. May be NULL. Comes once. */
+     * after a FIN. conn_error() is 0 after a FIN. May be NULL. Comes once. */
     void (*on_hangup)(struct conn *conn);
     /* Connecting, the handshake, or the socket failed: conn_error(). The owner closes. */
     void (*on_failed)(struct conn *conn);
 };
 
-/* Takes a connected socket (non-blocking, TCP_NODELAY are set here). 0, or a negative errno (then
- * fd is still the caller's). With `left`, bytes that were read from the socket before are read
- * first (they are copied). */
+/* Takes any connected socket and makes it non-blocking, with TCP_NODELAY. 0, or a negative errno
+ * (then fd is still the caller's). */
 int conn_open(struct loop *loop, int fd, const struct conn_callbacks *callbacks, void *user,
               struct conn **ret_conn) __attribute__((warn_unused_result));
+/* The same for a socket that an acceptor or conn_detach() gave, which is so already. With `left`,
+ * bytes that were read from the socket before are read first (they are copied). */
 int conn_attach(struct loop *loop, int fd, const void *left, size_t left_size,
                 const struct conn_callbacks *callbacks, void *user, struct conn **ret_conn)
     __attribute__((warn_unused_result));
@@ -57,8 +59,8 @@ int conn_attach(struct loop *loop, int fd, const void *left, size_t left_size,
 int conn_connect(struct loop *loop, const union address *address,
                  const struct conn_callbacks *callbacks, void *user, struct conn **ret_conn)
     __attribute__((warn_unused_result));
-/* Gives socket and unread bytes away (raw TCP only, -EOPNOTSUPP with TLS under way): *ret_left is
- * malloced, may be NULL, and the caller's. The conn is gone. */
+/* Gives socket (non-blocking) and unread bytes away (raw TCP only, -EOPNOTSUPP with TLS under way):
+ * *ret_left is malloced, may be NULL, and the caller's. The conn is gone. */
 int conn_detach(struct conn *conn, int *ret_fd, void **ret_left, size_t *ret_left_size)
     __attribute__((warn_unused_result));
 
@@ -70,6 +72,8 @@ int conn_start_tls_server(struct conn *conn, struct tls_context *context)
 int conn_start_tls_client(struct conn *conn, struct tls_context *context, const char *name,
                           const char *session_key) __attribute__((warn_unused_result));
 
+/* Callbacks may be NULL for a while; a new owner is told by on_readable when there was something to
+ * read already. */
 void conn_set_callbacks(struct conn *conn, const struct conn_callbacks *callbacks, void *user);
 void *conn_user(const struct conn *conn);
 struct loop *conn_loop(const struct conn *conn);
@@ -83,7 +87,8 @@ ssize_t conn_read(struct conn *conn, void *buffer, size_t capacity)
  */
 ssize_t conn_write(struct conn *conn, const void *bytes, size_t length)
     __attribute__((warn_unused_result));
-/* False while a record waits for the socket: conn_write() would take nothing. */
+/* False while the socket is full (a record of TLS waits for it): conn_write() would take nothing,
+ * on_writable comes. */
 bool conn_can_write(const struct conn *conn);
 /* No more will be written: close_notify and FIN, after what was taken. Reading goes on. Idempotent.
  */
