@@ -84,7 +84,7 @@ class Server:
                  egress_allow=("127.0.0.0/8", "::1/128"), certificate=None, admin=True, environment=None, workers=2):
         self.state = tempfile.mkdtemp(prefix="streamplex-state-")
         certificate, key = certificate or certificates().make("server")
-        command = [program(), "serve", "--cert", certificate, "--key", key, "--state-folder", self.state,
+        command = [program(), "serve", "--cert", certificate, "--key", key, "--state", self.state,
                    "--log-format", "json", "--log-level", "debug", "--workers", str(workers)]
         for address in listen:
             command += ["--listen", address]
@@ -99,6 +99,8 @@ class Server:
         self.command = command + list(arguments)
         names = ("PATH", "HOME", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
         self.environment = {name: os.environ[name] for name in names if name in os.environ}
+        # Without a quarantine of freed memory, so that what the process holds can be compared with what it held.
+        self.environment.setdefault("ASAN_OPTIONS", "quarantine_size_mb=1:detect_leaks=1")
         self.environment.update(environment or {})
         self.lines = []
         self.other = []  # lines on stderr that aren't JSON: a sanitizer's report, a failed start
