@@ -163,7 +163,7 @@ static int load_state(const struct loading *loading)
     const struct serve_settings *settings = &config->settings;
     config->state_token = settings->tokens.count == 0 && !settings->token_file &&
                           !settings->oauth && !settings->auth_exec;
-    if (settings->certificate && !config->state_token && !settings->state_folder)
+    if (settings->certificate && !config->state_token)
         return 0;
     if (find_state_folder(loading) < 0)
         return -1;

@@ -43,7 +43,7 @@ int state_default_folder(char *buffer, size_t size, char *error, size_t error_si
         length = snprintf(buffer, size, "%s/.local/state/streamplex", home);
     else {
         snprintf(error, error_size,
-                 "no place for the state folder: name one with --state-folder, or set HOME");
+                 "no place for the state folder: name one with --state, or set HOME");
         return -1;
     }
     if (length < 0 || (size_t)length >= size) {
