@@ -337,7 +337,8 @@ static void test_file(void **state)
                "[serve]\n"
                "egress-deny = 8.8.8.0/24, 9.9.9.9:53\n"
                "egress-allow = [fd00::/8]:443\n"
-               "token = first second\n"
+               "token = first, second\n"
+               "token = third\n"
                "log-level = debug\n"
                "log-format = json\n");
     assert_int_equal(load(f, "--state %/state --config %/serve.ini"), 0);
@@ -345,7 +346,8 @@ static void test_file(void **state)
     assert_int_equal(f->config->egress.deny_count, 2);
     assert_string_equal(f->config->egress.deny[1].text, "9.9.9.9:53");
     assert_int_equal(f->config->egress.allow_count, 1);
-    assert_string_equal(owner_of(f->config, "second"), "token-2");
+    assert_string_equal(owner_of(f->config, "first, second"), "token-1");
+    assert_string_equal(owner_of(f->config, "third"), "token-2");
     assert_int_equal(f->config->settings.log_level, LOG_DEBUG);
     assert_int_equal(f->config->settings.log_format, LOG_JSON_FORMAT);
 }
