@@ -1,5 +1,4 @@
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
