@@ -211,12 +211,13 @@ static void take_socket_error(struct conn *conn)
 
 static void tell_hangup(struct conn *conn, bool is_error)
 {
-    if (!conn->callbacks || conn->hangup_told || conn->ended || conn->read_failed ||
-        !conn->readable)
+    if (!conn->callbacks || conn->hangup_told || conn->read_failed)
         return;
-    conn->hangup_told = true;
     if (is_error)
         take_socket_error(conn);
+    if (conn->ended ? !conn->error : !conn->readable) /* the owner knows, or will by reading */
+        return;
+    conn->hangup_told = true;
     if (conn->callbacks->on_hangup)
         conn->callbacks->on_hangup(conn);
 }
@@ -243,16 +244,12 @@ static void handle_writable(struct conn *conn)
 /* Reading goes first: a peer may have answered before it closed, and then writing fails. */
 void conn_handle_events(struct conn *conn, uint32_t events)
 {
-    if (events & READ_EVENTS && !conn->ended && !conn->read_failed) {
-        if (!conn->readable)
-            tell_readable(conn);
-        if (conn->state != CONN_OPEN)
-            return;
-        if (events & GONE_EVENTS)
-            tell_hangup(conn, events & EPOLLERR);
-        if (conn->state != CONN_OPEN)
-            return;
-    }
+    if (events & READ_EVENTS && !conn->readable && !conn->ended && !conn->read_failed)
+        tell_readable(conn);
+    if (conn->state == CONN_OPEN && events & GONE_EVENTS)
+        tell_hangup(conn, events & EPOLLERR);
+    if (conn->state != CONN_OPEN)
+        return;
     if (conn->blocked && events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
         handle_writable(conn);
 }

@@ -449,6 +449,30 @@ static void test_rst_is_noticed_while_paused_tls(void **state)
     rst(true, true);
 }
 
+/* A relay that has read the end would else wait for ever for the other side of a visitor that is
+ * gone. */
+static void rst_after_end(bool tls)
+{
+    struct pair pair;
+    pair_open(&pair, tls);
+    conn_shutdown(pair.a.conn);
+    test_run_until(loop, b_ended, &pair);
+    test_run_for(loop, 0);
+    assert_false(pair.b.hung_up);
+    conn_abort(pair.a.conn);
+    test_run_until(loop, test_flag_holds, &pair.b.hung_up);
+    assert_true(conn_error(pair.b.conn) < 0);
+    assert_int_equal(conn_write(pair.b.conn, "x", 1), CONN_FAILED);
+    conn_close(pair.b.conn);
+    test_run_for(loop, 0);
+}
+
+static void test_rst_after_the_end_is_noticed(void **state)
+{
+    rst_after_end(false);
+    rst_after_end(true);
+}
+
 /* TCP may end without close_notify: an end, not a fault. */
 static void test_missing_close_notify_is_an_end(void **state)
 {
@@ -857,6 +881,7 @@ int main(void)
         cmocka_unit_test(test_rst_is_an_error_tls),
         cmocka_unit_test(test_rst_is_noticed_while_paused_raw),
         cmocka_unit_test(test_rst_is_noticed_while_paused_tls),
+        cmocka_unit_test(test_rst_after_the_end_is_noticed),
         cmocka_unit_test(test_missing_close_notify_is_an_end),
         cmocka_unit_test(test_garbage_in_a_record_fails),
         cmocka_unit_test(test_reset_while_a_record_is_blocked_fails_once),
