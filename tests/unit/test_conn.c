@@ -11,8 +11,7 @@ static struct loop *loop;
 static char *folder;
 static struct tls_context *server_context, *client_context;
 
-/* --- one end, as a pattern source and a pattern checker
- * ---------------------------------------------------------- */
+/* --- one end, as a pattern source and a pattern checker ------------------- */
 
 struct end {
     struct conn *conn;
@@ -121,9 +120,7 @@ static void on_failed(struct conn *conn)
 static const struct conn_callbacks callbacks = {on_ready, on_readable, on_writable, on_hangup,
                                                 on_failed};
 
-/* --- pairs
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- pairs ---------------------------------------------------------------- */
 
 struct pair {
     struct end a, b; /* a: client, b: server */
@@ -198,8 +195,7 @@ static void small_buffers(const int fds[2])
     set_buffers(fds, SO_RCVBUF, 4096);
 }
 
-/* --- reading and writing
- * ------------------------------------------------------------------------------------------- */
+/* --- reading and writing -------------------------------------------------- */
 
 static void exchange(bool tls, uint64_t bytes, size_t piece)
 {
@@ -353,9 +349,7 @@ static void test_shutdown_waits_for_a_blocked_record(void **state)
     pair_close(&pair);
 }
 
-/* --- the peer goes
- * -------------------------------------------------------------------------------------------------
- */
+/* --- the peer goes -------------------------------------------------------- */
 
 static void fin_while_paused(bool tls)
 {
@@ -516,9 +510,7 @@ static void test_reset_while_a_record_is_blocked_fails_once(void **state)
     test_run_for(loop, 0);
 }
 
-/* --- closing
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- closing -------------------------------------------------------------- */
 
 static void close_it(struct end *end)
 {
@@ -663,9 +655,7 @@ static void test_freeing_the_loop_ends_lingering_connections(void **state)
     loop = first;
 }
 
-/* --- connecting
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- connecting ----------------------------------------------------------- */
 
 static void test_connect_and_accept(void **state)
 {
@@ -730,9 +720,7 @@ static void test_connect_that_fails_at_once_fails_later(void **state)
     assert_int_equal(end.failures, 1);
 }
 
-/* --- handing over
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- handing over --------------------------------------------------------- */
 
 static void test_detached_socket_is_attached_with_its_left_overs(void **state)
 {
@@ -835,9 +823,7 @@ static void test_connection_is_small(void **state)
     assert_true(sizeof(struct conn) <= 192);
 }
 
-/* --- set-up
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- set-up --------------------------------------------------------------- */
 
 static int set_up(void **state)
 {
