@@ -5,6 +5,8 @@
 
 static const char *const feature_names[] = {"flow", "ping", "reset", "goaway", "inbound"};
 #define FEATURE_COUNT (sizeof feature_names / sizeof feature_names[0])
+/* Names that we don't know: a server grants none of them, a device has asked for none. */
+#define FEATURE_UNKNOWN 0x80
 
 static struct plex_terms terms_of(const struct plex_config *config, uint32_t features)
 {
@@ -42,9 +44,10 @@ static int read_features(const char *object, uint8_t *ret_features)
     for (value = plex_json_first(value); value; value = plex_json_next(value)) {
         if (!plex_json_is_string(value))
             return PLEX_TUNNEL_EXTENSION;
-        for (unsigned i = 0; i < FEATURE_COUNT; i++)
-            if (plex_json_equals(value, feature_names[i]))
-                *ret_features |= (uint8_t)(1u << i);
+        unsigned i = 0;
+        while (i < FEATURE_COUNT && !plex_json_equals(value, feature_names[i]))
+            i++;
+        *ret_features |= i < FEATURE_COUNT ? (uint8_t)(1u << i) : FEATURE_UNKNOWN;
     }
     return 0;
 }

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/dial.h"
+#include "bench/bench.h"
 #include "server/serve.h"
 
 static const struct {
@@ -10,6 +12,9 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"serve", serve_main, "the server: tunnels of devices, and what they ask for"},
+    {"dial", dial_main,
+     "a device for the shell: standard input and output go out through a server"},
+    {"bench", bench_main, "measures how fast a server is, and against what limit"},
 };
 
 static void print_usage(FILE *stream)

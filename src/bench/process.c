@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static void become(char *const *argv, int core, const char *log, int keep, int out)
+static void become(const char *program, char *const *argv, int core, const char *log, int keep, int out)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* A measurement that is stopped with Ctrl-C stops its processes itself, in order. */
@@ -34,12 +34,18 @@ static void become(char *const *argv, int core, const char *log, int keep, int o
     if (keep >= 0) {
         fcntl(keep, F_SETFD, 0);
     }
-    execv("/proc/self/exe", argv);
+    execv(program ? program : "/proc/self/exe", argv);
     _exit(127);
 }
 
 int process_start(char *const *argv, int core, const char *log, int keep,
                   struct process *ret_process)
+{
+    return process_start_program(NULL, argv, core, log, keep, ret_process);
+}
+
+int process_start_program(const char *program, char *const *argv, int core, const char *log,
+                          int keep, struct process *ret_process)
 {
     int pipes[2];
     if (pipe2(pipes, O_CLOEXEC) < 0) {
@@ -47,7 +53,7 @@ int process_start(char *const *argv, int core, const char *log, int keep,
     }
     pid_t pid = fork();
     if (pid == 0) {
-        become(argv, core, log, keep, pipes[1]);
+        become(program, argv, core, log, keep, pipes[1]);
     }
     close(pipes[1]);
     if (pid < 0) {

@@ -15,6 +15,9 @@ struct process {
  * error goes to the file `log` (NULL: to ours); it dies with us. Descriptor `keep` (-1: none) is inherited. 0 or -1. */
 int process_start(char *const *argv, int core, const char *log, int keep, struct process *ret_process)
     __attribute__((warn_unused_result));
+/* The same with another program; NULL: this one. */
+int process_start_program(const char *program, char *const *argv, int core, const char *log, int keep,
+                          struct process *ret_process) __attribute__((warn_unused_result));
 /* Reads one line of its output, at most 10 s. 0 or -1. */
 int process_read_line(struct process *process, char *line, size_t size) __attribute__((warn_unused_result));
 /* SIGTERM, and SIGKILL after `grace_ms`. Takes one that was never started. */

@@ -44,9 +44,6 @@ struct dial {
 
 #define CONTAINER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
-/* The winner has no callbacks until its new owner sets some: nothing is called between the two. */
-static const struct conn_callbacks no_callbacks;
-
 /* Ends everything but the memory; `kept` isn't closed. */
 static void dial_stop(struct dial *dial, const struct conn *kept)
 {
@@ -216,7 +213,7 @@ static void attempt_ready(struct conn *conn)
     union address address = candidate_of(dial, conn)->address;
     dial_stop(dial, conn);
     dial_free(dial);
-    conn_set_callbacks(conn, &no_callbacks, NULL);
+    conn_set_callbacks(conn, NULL, NULL);
     callbacks->on_connected(user, conn, &address);
 }
 

@@ -44,7 +44,7 @@ static int say(char *error, size_t size, const char *what, const char *file, con
 
 static const char *openssl_reason(void)
 {
-    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
     return reason ? reason : "not usable";
 }
 
@@ -135,22 +135,26 @@ static int load_certificate(SSL_CTX *ssl, const char *file, char *error, size_t 
     fclose(stream);
     if (SSL_CTX_use_certificate_chain_file(ssl, file) == 1)
         return 0;
-    if (ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
+    /* the first error is the cause, those after it are of the callers */
+    if (ERR_GET_REASON(ERR_peek_error()) == PEM_R_NO_START_LINE)
         return say(error, size, "certificate", file, "no PEM certificate in it");
     return say(error, size, "certificate", file, openssl_reason());
 }
 
+/* OpenSSL tries several decoders, each of which leaves its errors. */
 static const char *key_fault(const char *passphrase)
 {
-    switch (ERR_GET_REASON(ERR_peek_error())) {
-    case PEM_R_BAD_PASSWORD_READ:
-        return passphrase ? "passphrase too long" : "encrypted, and no passphrase is set";
-    case PEM_R_NO_START_LINE:
-        return "no PEM private key in it";
-    default:
-        return passphrase ? "passphrase wrong, or the key is damaged"
-                          : "no usable private key (encrypted without a passphrase, or damaged)";
+    const char *fault = "damaged";
+    unsigned long code;
+    while ((code = ERR_get_error())) {
+        if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ)
+            return passphrase ? "passphrase too long" : "encrypted, and no passphrase is set";
+        if (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER && ERR_GET_REASON(code) == ERR_R_UNSUPPORTED)
+            fault = "no PEM private key in it";
+        else if (passphrase)
+            fault = "passphrase wrong, or the key is damaged";
     }
+    return fault;
 }
 
 static int load_key(SSL_CTX *ssl, const struct tls_server_options *options, char *error,
