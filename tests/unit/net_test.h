@@ -112,7 +112,7 @@ static inline char *test_folder(void)
 
 static inline const char *test_path(const char *folder, const char *name)
 {
-    static char paths[8][256];
+    static char paths[8][512];
     static int next;
     char *path = paths[next++ % 8];
     snprintf(path, sizeof paths[0], "%s/%s", folder, name);
