@@ -20,12 +20,15 @@ struct loop {
     uv_prepare_t prepare;
     uv_check_t check;
     uv_async_t async;
+    uv_idle_t
+        idle; /* active while something is deferred to the next turn: the poll doesn't wait then */
     struct watches *watches;
     struct wheel wheel;
     uint64_t armed; /* what `timer` is set to, UINT64_MAX when it is stopped */
     uint64_t now;
     bool now_is_old;
     struct loop_deferred deferred; /* head of a circular list */
+    struct loop_deferred next;     /* the same, for the next turn */
     struct loop_exit exits;        /* head of a circular list */
     pthread_mutex_t mutex;         /* of the two below */
     struct loop_message *first_message;
@@ -60,14 +63,32 @@ uint64_t loop_now(const struct loop *loop)
     return loop->now_is_old ? loop_update_now((struct loop *)loop) : loop->now;
 }
 
+static void append(struct loop_deferred *list, struct loop_deferred *deferred)
+{
+    deferred->next = list;
+    deferred->previous = list->previous;
+    deferred->previous->next = deferred;
+    list->previous = deferred;
+}
+
 void loop_defer(struct loop *loop, struct loop_deferred *deferred)
+{
+    if (!deferred->next)
+        append(&loop->deferred, deferred);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    /* Being active is all it is for. */
+}
+
+void loop_defer_next(struct loop *loop, struct loop_deferred *deferred)
 {
     if (deferred->next)
         return;
-    deferred->next = &loop->deferred;
-    deferred->previous = loop->deferred.previous;
-    deferred->previous->next = deferred;
-    loop->deferred.previous = deferred;
+    append(&loop->next, deferred);
+    if (!uv_is_active((uv_handle_t *)&loop->idle))
+        uv_idle_start(&loop->idle, on_idle);
 }
 
 void loop_undefer(struct loop *loop, struct loop_deferred *deferred)
@@ -166,9 +187,27 @@ static void on_prepare(uv_prepare_t *prepare)
     loop->now_is_old = true;
 }
 
+/* What waited for this turn joins what came up in it; it may defer itself again, to the turn after.
+ */
+static void take_next(struct loop *loop)
+{
+    struct loop_deferred *first = loop->next.next, *last = loop->next.previous;
+    if (first == &loop->next)
+        return;
+    first->previous = loop->deferred.previous;
+    first->previous->next = first;
+    last->next = &loop->deferred;
+    loop->deferred.previous = last;
+    loop->next.next = loop->next.previous = &loop->next;
+}
+
 static void on_check(uv_check_t *check)
 {
-    run_deferred(check->data);
+    struct loop *loop = check->data;
+    take_next(loop);
+    run_deferred(loop);
+    if (loop->next.next == &loop->next)
+        uv_idle_stop(&loop->idle);
 }
 
 /* After uv_loop_init(), none of these fails but for want of descriptors or memory. */
@@ -186,6 +225,7 @@ static int init_handles(struct loop *loop)
     uv_timer_init(&loop->uv, &loop->timer);
     uv_prepare_init(&loop->uv, &loop->prepare);
     uv_check_init(&loop->uv, &loop->check);
+    uv_idle_init(&loop->uv, &loop->idle);
     loop->async.data = loop->timer.data = loop->prepare.data = loop->check.data = loop;
     uv_prepare_start(&loop->prepare, on_prepare);
     uv_check_start(&loop->check, on_check);
@@ -204,6 +244,7 @@ int loop_new(struct loop **ret_loop)
         return error;
     }
     loop->deferred.next = loop->deferred.previous = &loop->deferred;
+    loop->next.next = loop->next.previous = &loop->next;
     loop->exits.next = loop->exits.previous = &loop->exits;
     loop->last_message = &loop->first_message;
     loop->armed = UINT64_MAX;
@@ -241,10 +282,12 @@ void loop_free(struct loop *loop)
         loop_not_at_exit(loop, exit);
         exit->run(exit);
     }
+    take_next(loop);
     run_deferred(loop);
     uv_close((uv_handle_t *)&loop->timer, NULL);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->check, NULL);
+    uv_close((uv_handle_t *)&loop->idle, NULL);
     uv_close((uv_handle_t *)&loop->async, NULL);
     watches_close(loop->watches);
     uv_run(&loop->uv, UV_RUN_DEFAULT);

@@ -1,0 +1,425 @@
+/* A strict check of a JSON text, and readers for checked texts. */
+#include "json.h"
+
+#include "streamplex.h"
+
+#include <string.h>
+
+static const char *space(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+        at++;
+    return at;
+}
+
+static bool digit(const char *at, const char *end)
+{
+    return at < end && *at >= '0' && *at <= '9';
+}
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The four digits after \u, or -1. */
+static int32_t hex4(const char *at, const char *end)
+{
+    int32_t number = 0;
+    if (end - at < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        int value = hex(at[i]);
+        if (value < 0)
+            return -1;
+        number = number << 4 | value;
+    }
+    return number;
+}
+
+unsigned plex_json_utf8(const char *at, const char *end)
+{
+    uint8_t first = (uint8_t)*at;
+    if (first < 0x80)
+        return first != 0;
+    unsigned size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (first < 0xc2 || first > 0xf4 || end - at < (ptrdiff_t)size)
+        return 0;
+    for (unsigned i = 1; i < size; i++)
+        if (((uint8_t)at[i] & 0xc0) != 0x80)
+            return 0;
+    /* Overlong forms, surrogates, and what is beyond U+10FFFF show in the second byte. */
+    uint8_t second = (uint8_t)at[1];
+    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
+        (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
+        return 0;
+    return size;
+}
+
+bool plex_json_is_text(const char *text, size_t length)
+{
+    const char *end = text + length;
+    for (unsigned size; text < end; text += size)
+        if (!(size = plex_json_utf8(text, end)))
+            return false;
+    return length > 0;
+}
+
+/* All of these check one thing that must start at `at`, and return what follows it, or NULL. */
+
+static const char *check_escape(const char *at, const char *end)
+{
+    if (at == end)
+        return NULL;
+    if (*at != 'u')
+        return *at && strchr("\"\\/bfnrt", *at) ? at + 1 : NULL;
+    int32_t unit = hex4(at + 1, end);
+    if (unit <= 0 || (unit >= 0xdc00 && unit <= 0xdfff))
+        return NULL;
+    at += 5;
+    if (unit < 0xd800 || unit > 0xdbff)
+        return at;
+    if (end - at < 6 || at[0] != '\\' || at[1] != 'u')
+        return NULL;
+    unit = hex4(at + 2, end);
+    return unit >= 0xdc00 && unit <= 0xdfff ? at + 6 : NULL;
+}
+
+static const char *check_string(const char *at, const char *end)
+{
+    for (at++; at && at < end;) {
+        if (*at == '"')
+            return at + 1;
+        if ((uint8_t)*at < 0x20)
+            return NULL;
+        if (*at == '\\') {
+            at = check_escape(at + 1, end);
+            continue;
+        }
+        unsigned size = plex_json_utf8(at, end);
+        if (!size)
+            return NULL;
+        at += size;
+    }
+    return NULL;
+}
+
+static const char *check_digits(const char *at, const char *end)
+{
+    if (!digit(at, end))
+        return NULL;
+    while (digit(at, end))
+        at++;
+    return at;
+}
+
+static const char *check_number(const char *at, const char *end)
+{
+    if (*at == '-')
+        at++;
+    if (at < end && *at == '0')
+        at++;
+    else
+        at = check_digits(at, end);
+    if (at && at < end && *at == '.')
+        at = check_digits(at + 1, end);
+    if (at && at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        if (at < end && (*at == '+' || *at == '-'))
+            at++;
+        at = check_digits(at, end);
+    }
+    return at;
+}
+
+static const char *check_word(const char *at, const char *end, const char *word)
+{
+    size_t length = strlen(word);
+    return (size_t)(end - at) >= length && !memcmp(at, word, length) ? at + length : NULL;
+}
+
+static const char *check_scalar(const char *at, const char *end)
+{
+    switch (*at) {
+    case '"':
+        return check_string(at, end);
+    case 't':
+        return check_word(at, end, "true");
+    case 'f':
+        return check_word(at, end, "false");
+    case 'n':
+        return check_word(at, end, "null");
+    default:
+        return check_number(at, end);
+    }
+}
+
+/* A key and its colon. */
+static const char *check_key(const char *at, const char *end)
+{
+    at = space(at, end);
+    if (at == end || *at != '"')
+        return NULL;
+    at = check_string(at, end);
+    if (!at)
+        return NULL;
+    at = space(at, end);
+    return at < end && *at == ':' ? at + 1 : NULL;
+}
+
+bool plex_json_check(const char *text, size_t length)
+{
+    const char *end = text + length, *at = space(text, end);
+    unsigned depth = 0, objects = 0; /* a bit for each level: is it an object? */
+    if (at == end || *at != '{')
+        return false;
+    for (;;) {
+        /* A value is due. */
+        at = space(at, end);
+        if (at == end)
+            return false;
+        bool object = *at == '{';
+        if (object || *at == '[') {
+            if (depth++ == PLEX_JSON_DEPTH)
+                return false;
+            objects = objects << 1 | object;
+            at = space(at + 1, end);
+            if (at == end)
+                return false;
+            if (*at != (object ? '}' : ']')) {
+                if (object && !(at = check_key(at, end)))
+                    return false;
+                continue;
+            }
+        } else if (!(at = check_scalar(at, end))) {
+            return false;
+        }
+        /* After a value: what it was in goes on, or ends. */
+        for (;;) {
+            at = space(at, end);
+            if (!depth)
+                return at == end;
+            if (at == end)
+                return false;
+            object = objects & 1;
+            if (*at == ',') {
+                at++;
+                if (object && !(at = check_key(at, end)))
+                    return false;
+                break;
+            }
+            if (*at++ != (object ? '}' : ']'))
+                return false;
+            depth--;
+            objects >>= 1;
+        }
+    }
+}
+
+/* From here on texts are known to be good: every loop ends, since every string and container does.
+ */
+
+static const char *blank(const char *at)
+{
+    while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
+        at++;
+    return at;
+}
+
+const char *plex_json_top(const char *text)
+{
+    return blank(text);
+}
+
+static const char *skip_string(const char *at)
+{
+    for (at++; *at != '"'; at++)
+        if (*at == '\\')
+            at++;
+    return at + 1;
+}
+
+/* What follows a value. */
+static const char *skip(const char *at)
+{
+    unsigned depth = 0;
+    do {
+        if (*at == '"') {
+            at = skip_string(at);
+            continue;
+        }
+        if (*at == '{' || *at == '[')
+            depth++;
+        else if (*at == '}' || *at == ']')
+            depth--;
+        at++;
+        /* The rest of a number or a word goes on until a delimiter, which a container's text always
+         * has. */
+    } while (depth ||
+             (!strchr(",}] \t\n\r", *at) && at[-1] != '"' && at[-1] != '}' && at[-1] != ']'));
+    return at;
+}
+
+const char *plex_json_first(const char *value)
+{
+    if (!value || (*value != '[' && *value != '{'))
+        return NULL;
+    value = blank(value + 1);
+    return *value == ']' || *value == '}' ? NULL : value;
+}
+
+const char *plex_json_next(const char *element)
+{
+    element = blank(skip(element));
+    return *element == ',' ? blank(element + 1) : NULL;
+}
+
+/* Decodes the character at *at of a string, moves on, and returns its bytes; 0 at the closing
+ * quote. */
+static unsigned decode(const char **at, char bytes[4])
+{
+    const char *from = *at;
+    if (*from == '"')
+        return 0;
+    if (*from != '\\') {
+        bytes[0] = *from;
+        *at = from + 1;
+        return 1;
+    }
+    uint32_t code;
+    if (from[1] == 'u') {
+        code = (uint32_t)hex4(from + 2, from + 6);
+        *at = from + 6;
+        if (code >= 0xd800 && code <= 0xdfff) {
+            code = 0x10000 + ((code & 0x3ff) << 10) + ((uint32_t)hex4(from + 8, from + 12) & 0x3ff);
+            *at = from + 12;
+        }
+    } else {
+        static const char from_letters[] = "bfnrt", to_bytes[] = "\b\f\n\r\t";
+        const char *letter = strchr(from_letters, from[1]);
+        code = (uint8_t)(letter ? to_bytes[letter - from_letters] : from[1]);
+        *at = from + 2;
+    }
+    if (code < 0x80) {
+        bytes[0] = (char)code;
+        return 1;
+    }
+    unsigned size = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (unsigned i = size; i-- > 1; code >>= 6)
+        bytes[i] = (char)(0x80 | (code & 0x3f));
+    bytes[0] = (char)(0xf00u >> size | code); /* 0xc0, 0xe0, 0xf0 */
+    return size;
+}
+
+bool plex_json_is_string(const char *value)
+{
+    return value && *value == '"';
+}
+
+bool plex_json_equals(const char *value, const char *text)
+{
+    char bytes[4];
+    if (!plex_json_is_string(value))
+        return false;
+    value++;
+    for (unsigned size; (size = decode(&value, bytes)); text += size)
+        if (strncmp(text, bytes, size))
+            return false;
+    return !*text;
+}
+
+int plex_json_copy(const char *value, char *buffer, size_t capacity)
+{
+    char bytes[4];
+    size_t length = 0, kept = 0;
+    if (!plex_json_is_string(value))
+        return -1;
+    value++;
+    for (unsigned size; (size = decode(&value, bytes)); length += size)
+        if (kept == length && length + size < capacity) {
+            memcpy(buffer + kept, bytes, size);
+            kept += size;
+        }
+    /* Raw characters come byte by byte: don't leave half of one behind. */
+    if (kept < length)
+        for (size_t i = 1; i <= 4 && i <= kept; i++)
+            if (((uint8_t)buffer[kept - i] & 0xc0) != 0x80) {
+                if (!plex_json_utf8(buffer + kept - i, buffer + kept))
+                    kept -= i;
+                break;
+            }
+    buffer[kept] = 0;
+    return (int)length;
+}
+
+int plex_json_get(const char *value, const char *key, const char **ret_value)
+{
+    const char *found = NULL;
+    if (!value || *value != '{')
+        return PLEX_TUNNEL_JSON;
+    for (const char *at = plex_json_first(value); at; at = plex_json_next(at)) {
+        const char *name = at;
+        at = blank(blank(skip_string(at)) + 1);
+        if (!plex_json_equals(name, key))
+            continue;
+        if (found)
+            return PLEX_TUNNEL_JSON;
+        found = at;
+    }
+    *ret_value = found;
+    return 0;
+}
+
+/* The digits of a number that stand before its decimal point once its exponent is applied, as a
+ * number. */
+bool plex_json_number(const char *value, uint32_t *ret_number)
+{
+    if (!value || (*value != '-' && (*value < '0' || *value > '9')))
+        return false;
+    bool negative = *value == '-', zero = true;
+    const char *start = value + negative, *at = start;
+    int32_t places = 0, exponent = 0;
+    while (*at >= '0' && *at <= '9')
+        zero &= *at++ == '0', places++;
+    if (*at == '.')
+        for (at++; *at >= '0' && *at <= '9';)
+            zero &= *at++ == '0';
+    if (zero) { /* also -0, and 0 with any exponent */
+        *ret_number = 0;
+        return true;
+    }
+    if (negative)
+        return false;
+    if (*at == 'e' || *at == 'E') {
+        bool below = *++at == '-';
+        at += below || *at == '+';
+        while (*at >= '0' && *at <= '9' && exponent < 1 << 20)
+            exponent = exponent * 10 + (*at++ - '0');
+        places += below ? -exponent : exponent;
+    }
+    uint64_t number = 0;
+    for (at = start; places > 0 && number <= INT32_MAX; places--) {
+        if (*at == '.')
+            at++;
+        bool more = *at >= '0' && *at <= '9';
+        number = number * 10 + (more ? (unsigned)(*at - '0') : 0);
+        at += more;
+        if (!more && !number)
+            break;
+    }
+    *ret_number = (uint32_t)number;
+    return number <= INT32_MAX;
+}
+
+bool plex_json_integer(const char *value, uint32_t *ret_number)
+{
+    if (!value)
+        return false;
+    for (const char *at = value; !strchr(",}] \t\n\r", *at); at++)
+        if (*at == '.' || *at == 'e' || *at == 'E')
+            return false;
+    return plex_json_number(value, ret_number);
+}

@@ -1,0 +1,352 @@
+/* A session's life and deadlines. */
+#include "internal.h"
+
+#include <string.h>
+
+void *plex_session_alloc(const struct plex_session *session, size_t size)
+{
+    const struct plex_allocator *allocator = session->config->allocator;
+    return allocator->alloc(allocator->user, size);
+}
+
+void plex_session_release(const struct plex_session *session, void *memory, size_t size)
+{
+    const struct plex_allocator *allocator = session->config->allocator;
+    if (memory)
+        allocator->free(allocator->user, memory, size);
+}
+
+void plex_config_init(struct plex_config *config, enum plex_side side)
+{
+    memset(config, 0, sizeof *config);
+    config->side = side;
+    config->features = PLEX_FEATURES_ALL;
+    config->window = 65536;
+    config->window_max = PLEX_WINDOW_MAX;
+    config->credit_limit = 16u << 20;
+    config->max_json = 16384;
+    config->max_substreams = 1024;
+    config->buffer_limit = 1u << 20;
+    config->stall_bytes = 65536;
+    config->stall_time = 10 * PLEX_SECOND;
+    config->auth_timeout = 20 * PLEX_SECOND;
+    config->frame_timeout = 30 * PLEX_SECOND;
+}
+
+static bool good(const struct plex_config *config)
+{
+    return config->callbacks && config->allocator && config->side <= PLEX_DEVICE &&
+           config->features <= PLEX_FEATURES_ALL && config->window >= PLEX_WINDOW_MIN &&
+           config->window_max >= config->window && config->window_max <= PLEX_WINDOW_MAX &&
+           config->max_json >= 1024 && config->max_json <= PLEX_PAYLOAD_MAX &&
+           config->max_substreams >= 1 && config->max_substreams <= 32767 &&
+           config->buffer_limit >= 1;
+}
+
+struct plex_session *plex_session_new(const struct plex_config *config, void *user, uint64_t now)
+{
+    if (!good(config))
+        return NULL;
+    struct plex_session *session =
+        config->allocator->alloc(config->allocator->user, sizeof(struct plex_session));
+    if (!session)
+        return NULL;
+    memset(session, 0, sizeof *session);
+    session->config = config;
+    session->user = user;
+    session->now = session->begun = session->last_in = session->emptied = now;
+    session->peer_max = 32768;
+    return session;
+}
+
+void *plex_session_user(const struct plex_session *session)
+{
+    return session->user;
+}
+
+void plex_session_configure(struct plex_session *session, const struct plex_config *config)
+{
+    if (!good(config) || config->side != session->config->side)
+        return;
+    plex_session_enter(session);
+    plex_flow_move_budget(session, config->budget);
+    session->config = config;
+    plex_flow_fill(session);
+    plex_flow_drain(session);
+    plex_session_leave(session);
+}
+
+void plex_session_time(struct plex_session *session, uint64_t now)
+{
+    if (now > session->now)
+        session->now = now;
+    if (session->fresh)
+        session->last_in = session->now;
+    session->fresh = false;
+}
+
+void plex_session_enter(struct plex_session *session)
+{
+    session->depth++;
+}
+
+static void free_over(struct plex_session *session)
+{
+    struct plex_substream *substream;
+    while ((substream = session->over)) {
+        session->over = substream->link[LIST_READY].next;
+        plex_session_release(session, substream, sizeof *substream);
+    }
+}
+
+/* One thing that is due to the host. True when there was one, as it may lead to another. */
+static bool tell(struct plex_session *session)
+{
+    const struct plex_callbacks *callbacks = session->config->callbacks;
+    if (session->freeing)
+        return false;
+    if (plex_feed_waits(session)) {
+        int r = plex_feed_replay(session);
+        if (r < 0)
+            plex_session_die(session, r);
+        return true;
+    }
+    if (session->stopped && plex_session_can_take(session)) {
+        session->stopped = false;
+        callbacks->on_resume(session);
+        return true;
+    }
+    if (!session->told_output && plex_session_has_output(session)) {
+        session->told_output = true;
+        callbacks->on_output(session);
+        return true;
+    }
+    return false;
+}
+
+void plex_session_leave(struct plex_session *session)
+{
+    if (session->depth == 1) {
+        while (tell(session))
+            ;
+        free_over(session);
+    }
+    session->depth--;
+}
+
+/* Every substream goes; their hosts' callbacks may end others meanwhile. */
+static void lose_all(struct plex_session *session)
+{
+    struct plex_substream *substream;
+    uint32_t cursor = 0;
+    while ((substream = plex_table_any(&session->table, &cursor))) {
+        plex_substream_over(substream);
+        plex_substream_lose(substream, PLEX_SUBSTREAM_TUNNEL_GONE);
+    }
+}
+
+int plex_session_die(struct plex_session *session, int error)
+{
+    if (session->error)
+        return session->error;
+    session->error = (int16_t)error;
+    /* Of what was to be sent only answers to tokens stay, and a token's frame that was begun. */
+    session->control &= CONTROL_REFUSED | CONTROL_ACCEPTED | CONTROL_TOKEN;
+    if (!session->token_pulled)
+        session->control &= (uint8_t)~CONTROL_TOKEN;
+    session->control |= CONTROL_ERROR;
+    plex_feed_drop(session);
+    lose_all(session);
+    return error;
+}
+
+void plex_session_fail(struct plex_session *session, int error)
+{
+    if (error >= 0)
+        return;
+    plex_session_enter(session);
+    session->told_error = true;
+    plex_session_die(session, error);
+    plex_session_leave(session);
+}
+
+void plex_session_free(struct plex_session *session)
+{
+    if (!session)
+        return;
+    plex_session_enter(session);
+    session->freeing = true;
+    plex_session_die(session, PLEX_SUBSTREAM_TUNNEL_GONE);
+    plex_session_leave(session);
+    plex_session_release(session, session->token, PLEX_TOKEN_FRAME);
+    plex_session_release(session, session, sizeof *session);
+}
+
+void plex_session_pause(struct plex_session *session)
+{
+    session->paused = true;
+}
+
+void plex_session_resume(struct plex_session *session)
+{
+    plex_session_enter(session);
+    if (session->paused)
+        session->fresh = true;
+    session->paused = false;
+    /* Who calls this knows that bytes may be fed again. */
+    if (plex_session_can_take(session))
+        session->stopped = false;
+    plex_session_leave(session);
+}
+
+bool plex_session_can_take(const struct plex_session *session)
+{
+    return !session->paused && !session->full && !session->held_full && !session->error &&
+           !session->detached && session->refusals < PLEX_REFUSALS_MAX;
+}
+
+bool plex_session_is_authed(const struct plex_session *session)
+{
+    return session->authed;
+}
+
+uint32_t plex_session_features(const struct plex_session *session)
+{
+    return session->features;
+}
+
+void plex_session_goaway(struct plex_session *session, uint16_t code)
+{
+    plex_session_enter(session);
+    session->going_away = true;
+    session->goaway_code = code;
+    if (session->features & PLEX_GOAWAY)
+        session->control |= CONTROL_GOAWAY;
+    plex_session_leave(session);
+}
+
+void plex_session_detach(struct plex_session *session)
+{
+    session->detached = true;
+}
+
+void plex_session_attach(struct plex_session *session, uint64_t now)
+{
+    plex_session_enter(session);
+    session->fresh = true;
+    session->detached = false;
+    plex_session_time(session, now);
+    session->begun = session->emptied = session->stall_start = session->now;
+    /* Another connection, other round trips: a ping that was under way says nothing about them. */
+    session->ping_out = session->told_output = session->stopped = false;
+    session->rtt[0] = session->rtt[1] = 0;
+    plex_session_leave(session);
+}
+
+void plex_session_stats(const struct plex_session *session, struct plex_stats *ret_stats)
+{
+    memset(ret_stats, 0, sizeof *ret_stats);
+    ret_stats->bytes_in = session->bytes_in;
+    ret_stats->bytes_out = session->bytes_out;
+    ret_stats->buffered = session->buffered;
+    if (plex_flow_on(session))
+        ret_stats->credit_outstanding = session->committed - session->buffered;
+    ret_stats->substreams = session->table.count;
+    ret_stats->rtt_min = plex_ping_rtt(session);
+    ret_stats->stalls = session->stalls;
+}
+
+/* Deadlines: each is a function that says when, or UINT64_MAX. */
+
+static uint64_t after(uint64_t start, uint64_t time)
+{
+    return time && time < UINT64_MAX - start ? start + time : UINT64_MAX;
+}
+
+static uint64_t auth_deadline(const struct plex_session *session)
+{
+    return session->authed ? UINT64_MAX : after(session->begun, session->config->auth_timeout);
+}
+
+static uint64_t frame_deadline(const struct plex_session *session)
+{
+    if (!plex_feed_in_frame(session) || !plex_session_can_take(session))
+        return UINT64_MAX;
+    return after(session->last_in, session->config->frame_timeout);
+}
+
+static uint64_t idle_deadline(const struct plex_session *session)
+{
+    if (session->table.count || !plex_session_can_take(session))
+        return UINT64_MAX;
+    uint64_t since = session->last_in > session->emptied ? session->last_in : session->emptied;
+    return after(since, session->config->idle_timeout);
+}
+
+static uint64_t stall_deadline(const struct plex_session *session)
+{
+    return session->full ? after(session->stall_start, session->config->stall_time) : UINT64_MAX;
+}
+
+static uint64_t ping_deadline(const struct plex_session *session)
+{
+    if (!(session->features & PLEX_PING) || session->ping_out || session->control & CONTROL_PING ||
+        !plex_session_can_take(session))
+        return UINT64_MAX;
+    return after(session->last_in, session->config->ping_interval);
+}
+
+/* While feed takes nothing, a pong can't come either; and any byte is as good a sign of life. */
+static uint64_t pong_deadline(const struct plex_session *session)
+{
+    if (!session->ping_out || !plex_session_can_take(session))
+        return UINT64_MAX;
+    uint64_t since = session->last_in > session->ping_sent ? session->last_in : session->ping_sent;
+    return after(since, session->config->ping_timeout);
+}
+
+uint64_t plex_session_deadline(const struct plex_session *session)
+{
+    if (session->error)
+        return session->told_error ? UINT64_MAX : 0;
+    if (session->detached)
+        return UINT64_MAX;
+    const uint64_t all[] = {auth_deadline(session), frame_deadline(session),
+                            idle_deadline(session), stall_deadline(session),
+                            ping_deadline(session), pong_deadline(session)};
+    uint64_t first = UINT64_MAX;
+    for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i] < first)
+            first = all[i];
+    return first;
+}
+
+static int overdue(const struct plex_session *session)
+{
+    if (session->now >= auth_deadline(session))
+        return PLEX_TUNNEL_AUTH_TIMEOUT;
+    if (session->now >= frame_deadline(session))
+        return PLEX_TUNNEL_FRAME_TIMEOUT;
+    if (session->now >= idle_deadline(session))
+        return PLEX_TUNNEL_IDLE;
+    if (session->now >= pong_deadline(session))
+        return PLEX_TUNNEL_PING_TIMEOUT;
+    return 0;
+}
+
+int plex_session_tick(struct plex_session *session, uint64_t now)
+{
+    plex_session_enter(session);
+    if (!session->error && !session->detached) {
+        plex_session_time(session, now);
+        int r = overdue(session);
+        if (r < 0)
+            plex_session_die(session, r);
+        else if (session->now >= ping_deadline(session))
+            plex_session_ping(session);
+        plex_flow_stall(session);
+    }
+    plex_session_leave(session);
+    session->told_error = session->error != 0;
+    return session->error;
+}
