@@ -37,7 +37,6 @@ static inline void test_bark(struct timer *timer)
 }
 
 struct test_until {
-    struct loop_deferred deferred;
     struct timer tick;
     struct loop *loop;
     bool (*holds)(void *user);
