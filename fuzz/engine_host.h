@@ -74,6 +74,12 @@ static void lost(uint16_t id)
     held[id] = 0;
 }
 
+/* Failures are part of what is fuzzed. */
+static void any(int result)
+{
+    must(result <= 0);
+}
+
 /* The host does anything that it may do with a substream. */
 static void meddle(struct plex_substream *substream)
 {
@@ -109,7 +115,7 @@ static void meddle(struct plex_substream *substream)
                               chance(2) ? "192.0.2.1:80" : NULL);
         break;
     case 5:
-        (void)plex_substream_connect(substream, "example.com", 80);
+        any(plex_substream_connect(substream, "example.com", 80));
         break;
     case 6:
         plex_substream_timeout(substream, chance(5000));
@@ -136,7 +142,7 @@ static void meddle_with_any(void)
         }
     }
     if (fuzz.ways & WAY_LATE && fuzz.config.side == PLEX_SERVER && !chance(4))
-        (void)plex_session_authorize(fuzz.session, chance(3));
+        any(plex_session_authorize(fuzz.session, chance(3)));
     if (fuzz.ways & WAY_PAUSE && !chance(16))
         plex_session_pause(fuzz.session);
     if (!chance(64))

@@ -54,6 +54,10 @@ static int write_reports(const struct bench_options *options, const struct repor
         fprintf(stderr, "streamplex bench: --json %s: %s\n", options->json, strerror(errno));
         return -1;
     }
+    if (options->html && report_write_html(report, options->html) < 0) {
+        fprintf(stderr, "streamplex bench: --html %s: %s\n", options->html, strerror(errno));
+        return -1;
+    }
     return 0;
 }
 

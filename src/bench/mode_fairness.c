@@ -39,6 +39,7 @@ static int measure_beside(struct rig *rig, struct report *report, struct crowd *
         client_wait(client, seconds);
         struct used used = rig_usage_end(rig, ROUTE_SERVER, &usage);
         crowd_report(crowd, report, what->row);
+        row_add_used(what->row, ROUTE_SERVER, &used);
         uint64_t sum = 0;
         int stuck = 0;
         for (int i = 0; i < count; i++) {
@@ -50,8 +51,6 @@ static int measure_beside(struct rig *rig, struct report *report, struct crowd *
             report_check(report, stuck == 0, "%s: %d of %d bulk lanes are stuck", what->row->title,
                          stuck, count);
         }
-        row_add(what->row, ROUTE_SERVER, METRIC_RELAY_BUSY, used.relay_busy);
-        row_add(what->row, ROUTE_SERVER, METRIC_CORE_BUSY, used.core_busy);
     }
     for (int i = 0; bulks && i < count; i++) {
         lane_abort(&bulks[i].lane);

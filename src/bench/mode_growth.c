@@ -239,6 +239,7 @@ int mode_growth(struct rig *rig, struct report *report)
                               count == 1 ? "" : "s"),
         };
         levels[i].row->at = count;
+        levels[i].row->group = is_tunnel ? "tunnels" : "substreams";
     }
     uint64_t rounds = options->smoke ? 1 : options->rounds;
     for (uint64_t round = 0; round < rounds; round++) {

@@ -63,7 +63,7 @@ static int measure_on(struct rig *rig, struct report *report, const struct varia
             row_add(row, route, METRIC_CPU_ROUND_TRIP,
                     used.relay * 1e6 / (double)(pinger.count - count));
         }
-        row_add(row, route, METRIC_CLIENT_BUSY, used.client_busy);
+        row_add_used(row, route, &used);
     }
     pinger_close(&pinger);
     lane_abort(&bulk.lane);

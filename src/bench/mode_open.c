@@ -47,10 +47,8 @@ static int measure(struct rig *rig, struct report *report, struct report_row *ro
     row_add_latency(row, route, &result.duration);
     if (rig_relay(rig, route)) {
         row_add(row, route, METRIC_CPU_OPEN, result.used.relay * 1e6 / (double)result.opens);
-        row_add(row, route, METRIC_RELAY_BUSY, result.used.relay_busy);
     }
-    row_add(row, route, METRIC_CLIENT_BUSY, result.used.client_busy);
-    row_add(row, route, METRIC_CORE_BUSY, result.used.core_busy);
+    row_add_used(row, route, &result.used);
     return 0;
 }
 

@@ -69,7 +69,7 @@ static int measure(struct road *road, enum route route, bool up)
         if (!failed) {
             road->steady[route] = mean_between(&row->rate[route], ready, ready + seconds);
             row_add(row, route, METRIC_RATE, road->steady[route]);
-            row_add(row, route, METRIC_CORE_BUSY, result.used.core_busy);
+            row_add_used(row, route, &result.used);
         }
     }
     client_tunnel_close(&tunnel);

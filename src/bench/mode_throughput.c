@@ -59,10 +59,8 @@ static int measure(struct rig *rig, struct report *report, const struct variant 
     if (rig_relay(rig, route)) {
         double megabytes = bytes ? (double)bytes / 1e6 : rate * result.used.seconds;
         row_add(row, route, METRIC_CPU_MB, result.used.relay * 1e6 / megabytes);
-        row_add(row, route, METRIC_RELAY_BUSY, result.used.relay_busy);
     }
-    row_add(row, route, METRIC_CLIENT_BUSY, result.used.client_busy);
-    row_add(row, route, METRIC_CORE_BUSY, result.used.core_busy);
+    row_add_used(row, route, &result.used);
     return 0;
 }
 

@@ -29,10 +29,8 @@ static void add_figures(struct rig *rig, struct report_row *row, enum route rout
     row_add_latency(row, route, &holder->duration);
     if (rig_relay(rig, route) && holder->done) {
         row_add(row, route, METRIC_CPU_HANDSHAKE, used->relay * 1e6 / holder->done);
-        row_add(row, route, METRIC_RELAY_BUSY, used->relay_busy);
     }
-    row_add(row, route, METRIC_CLIENT_BUSY, used->client_busy);
-    row_add(row, route, METRIC_CORE_BUSY, used->core_busy);
+    row_add_used(row, route, used);
 }
 
 static void add_memory(struct rig *rig, struct report_row *row, enum route route,
@@ -98,7 +96,6 @@ int mode_tunnels(struct rig *rig, struct report *report)
     }
     struct report_row *row = report_row(report, "%d tunnels, %d at once, %s handshakes", count,
                                         concurrency, options->resume ? "resumed" : "full");
-    row->at = count;
     uint64_t rounds = options->smoke ? 1 : options->rounds;
     for (uint64_t round = 0; round < rounds; round++) {
         for (int route = 0; route <= ROUTE_HOP; route++) {

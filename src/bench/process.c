@@ -163,6 +163,23 @@ uint64_t process_kernel_slab(void)
     return read_kilobytes("/proc/meminfo", "Slab:");
 }
 
+uint64_t process_machine_cpu(void)
+{
+    unsigned long long user, nice, system, idle, wait, irq, softirq, steal;
+    FILE *file = fopen("/proc/stat", "re");
+    int found = file ? fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice,
+                              &system, &idle, &wait, &irq, &softirq, &steal)
+                     : 0;
+    if (file) {
+        fclose(file);
+    }
+    if (found != 8) {
+        return 0;
+    }
+    uint64_t ticks = user + nice + system + irq + softirq + steal;
+    return ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
 int process_core_count(void)
 {
     cpu_set_t cores;

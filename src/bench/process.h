@@ -33,6 +33,9 @@ uint64_t process_memory(pid_t pid);
 /* Kernel memory in slabs on this whole machine (sockets of both ends among it), bytes. */
 uint64_t process_kernel_slab(void);
 
+/* CPU time that all cores of this machine have been busy, ns, to 10 ms; 0 when it can't be read. */
+uint64_t process_machine_cpu(void);
+
 int process_core_count(void);
 void process_pin(int core); /* us; -1: nothing */
 void process_raise_files(void); /* RLIMIT_NOFILE to the hard limit */

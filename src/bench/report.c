@@ -11,6 +11,8 @@
 
 /* Where a loader is no longer surely faster than what it loads. */
 #define BUSY_LIMIT 90.0
+/* Percent of a core; less is a desktop's breathing. */
+#define OTHERS_LIMIT 10.0
 
 const struct metric_facts metric_facts[METRIC_COUNT] = {
     [METRIC_RATE] = {"mb_per_s", "rate", "MB/s", 0, true},
@@ -39,6 +41,7 @@ const struct metric_facts metric_facts[METRIC_COUNT] = {
     [METRIC_RELAY_BUSY] = {"relay_busy_percent", "its core", "%", 0, false},
     [METRIC_CLIENT_BUSY] = {"client_busy_percent", "bench", "%", 0, false},
     [METRIC_CORE_BUSY] = {"client_core_busy_percent", "bench+targets", "%", 0, false},
+    [METRIC_OTHERS] = {"others_percent", "other processes", "%", 0, false},
 };
 
 static void *must(void *memory)
@@ -135,6 +138,18 @@ void row_add_latency(struct report_row *row, enum route route, const struct hist
         histogram_init(row->latency[route]);
     }
     histogram_merge(row->latency[route], histogram);
+}
+
+void row_add_used(struct report_row *row, enum route route, const struct used *used)
+{
+    if (used->relay > 0) {
+        row_add(row, route, METRIC_RELAY_BUSY, used->relay_busy);
+    }
+    row_add(row, route, METRIC_CLIENT_BUSY, used->client_busy);
+    row_add(row, route, METRIC_CORE_BUSY, used->core_busy);
+    if (used->others >= 0) {
+        row_add(row, route, METRIC_OTHERS, used->others);
+    }
 }
 
 void timeline_add(struct timeline *timeline, double seconds, double value)
@@ -284,9 +299,27 @@ static void note_busy(struct report *report)
     }
 }
 
+/* A machine that does something else meanwhile measures that too. */
+static void note_others(struct report *report)
+{
+    double most = 0;
+    for (struct report_row *row = report->rows; row; row = row->next) {
+        for (int route = 0; route < ROUTE_COUNT; route++) {
+            double median = series_median(&row->series[METRIC_OTHERS][route]);
+            most = median > most ? median : most;
+        }
+    }
+    if (most >= OTHERS_LIMIT) {
+        report_note(report, "other processes took up to %.0f %% of a core meanwhile: the figures "
+                            "are disturbed",
+                    most);
+    }
+}
+
 void report_print(struct report *report, FILE *stream)
 {
     note_busy(report);
+    note_others(report);
     fprintf(stream, "%s\n%s\n", report->command, report->facts);
     for (struct report_row *row = report->rows; row; row = row->next) {
         print_row(row, stream);

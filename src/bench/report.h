@@ -9,6 +9,7 @@
 
 #include "bench/histogram.h"
 #include "bench/lane.h"
+#include "bench/rig.h"
 #include "bench/statistics.h"
 
 enum metric {
@@ -38,6 +39,7 @@ enum metric {
     METRIC_RELAY_BUSY,     /* % of one core */
     METRIC_CLIENT_BUSY,    /* % of the time, the bench itself */
     METRIC_CORE_BUSY,      /* % of the time, bench and targets, which share a core */
+    METRIC_OTHERS,         /* % of one core, what else ran on the machine */
     METRIC_COUNT,
 };
 
@@ -61,7 +63,8 @@ struct report_row {
     struct series series[METRIC_COUNT][ROUTE_COUNT];
     struct histogram *latency[ROUTE_COUNT]; /* all rounds'; NULL: none */
     struct timeline rate[ROUTE_COUNT];      /* MB/s over seconds */
-    double at;                              /* its place on a plot's x axis; 0: none */
+    const char *group;                      /* rows of one growth: "substreams", "tunnels"; NULL: none. Static */
+    double at;                              /* ...and how many */
     struct report_row *next;
 };
 
@@ -83,6 +86,8 @@ struct report_row *report_row(struct report *report, const char *format, ...) __
 void row_add(struct report_row *row, enum route route, enum metric metric, double value);
 /* Adds the percentiles of one round, and the round to what is drawn. */
 void row_add_latency(struct report_row *row, enum route route, const struct histogram *histogram);
+/* How busy bench, targets and the rest of the machine were. */
+void row_add_used(struct report_row *row, enum route route, const struct used *used);
 void timeline_add(struct timeline *timeline, double seconds, double value);
 void timeline_clear(struct timeline *timeline);
 void report_note(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -49,7 +49,7 @@ void rig_progress(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* One measurement's costs. */
 struct usage {
     uint64_t began;                      /* ns */
-    uint64_t relay, client, targets;     /* CPU, ns */
+    uint64_t relay, client, targets, machine; /* CPU, ns */
 };
 struct used {
     double seconds;
@@ -57,6 +57,7 @@ struct used {
     double relay_busy;  /* percent of one core */
     double client_busy; /* percent of the time */
     double core_busy;   /* client and targets, which share a core */
+    double others;      /* what else ran on this machine, percent of one core; -1: not known */
 };
 struct usage rig_usage_begin(const struct rig *rig, enum route route);
 struct used rig_usage_end(const struct rig *rig, enum route route, const struct usage *usage);

@@ -122,7 +122,8 @@ static void describe_failure(const struct dial *dial, char code[32], char messag
         uv_err_name_r(candidate->error, code, 32);
     } else {
         snprintf(code, 32, "%s", dial->count ? "EACCES" : "ETIMEDOUT");
-        candidate = dial->count == 1 ? &dial->candidates[0] : NULL;
+        /* A device that asked for a name isn't told which address of ours it leads to. */
+        candidate = dial->candidates == &dial->single ? &dial->candidates[0] : NULL;
     }
     if (candidate) {
         snprintf(message, MESSAGE_MAX, "connect %s %s", code,

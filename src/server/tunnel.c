@@ -23,6 +23,13 @@ static struct counters *counters(struct tunnel *tunnel)
     return &tunnel->worker->counters;
 }
 
+/* The gauge of credit outstanding is the budget's own sum. */
+static void note_credit(struct worker *worker)
+{
+    atomic_store_explicit(&worker->counters.credit_bytes, (int64_t)worker->budget.used,
+                          memory_order_relaxed);
+}
+
 static void service_soon(struct tunnel *tunnel)
 {
     loop_defer(tunnel->worker->loop, &tunnel->service);
@@ -80,6 +87,7 @@ void tunnel_close(struct tunnel *tunnel, const char *reason)
     worker->tunnel_count--;
     worker_drop_slot(worker, tunnel->slot);
     plex_session_free(tunnel->session); /* tells each outbound that it is over */
+    note_credit(worker);
     conn_close(tunnel->conn);
     admission_report(worker->host->admission, &tunnel->peer,
                      tunnel->owner ? ADMISSION_GONE_AUTHED : ADMISSION_GONE_UNAUTHED);
@@ -221,8 +229,7 @@ static void service(struct loop_deferred *deferred)
     arm(tunnel);
     if (more || tunnel->read_on)
         loop_defer_next(worker->loop, &tunnel->service);
-    atomic_store_explicit(&worker->counters.credit_bytes, (int64_t)worker->budget.used,
-                          memory_order_relaxed);
+    note_credit(worker);
 }
 
 static void on_readable(struct conn *conn)

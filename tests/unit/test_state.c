@@ -114,15 +114,15 @@ static void test_the_default_folder_follows_the_environment(void **state)
     assert_string_equal(folder, "/var/lib/one");
     assert_int_equal(state_default_folder(tight, sizeof tight, error, sizeof error), -1);
     unsetenv("STATE_DIRECTORY");
-    setenv("HOME", "/home/ann", 1);
-    setenv("XDG_STATE_HOME", "/home/ann/state", 1);
+    setenv("HOME", "/srv/ann", 1);
+    setenv("XDG_STATE_HOME", "/srv/ann/state", 1);
     bool is_root = geteuid() == 0;
     assert_int_equal(state_default_folder(folder, sizeof folder, error, sizeof error), 0);
-    assert_string_equal(folder, is_root ? "/var/lib/streamplex" : "/home/ann/state/streamplex");
+    assert_string_equal(folder, is_root ? "/var/lib/streamplex" : "/srv/ann/state/streamplex");
     unsetenv("XDG_STATE_HOME");
     assert_int_equal(state_default_folder(folder, sizeof folder, error, sizeof error), 0);
     assert_string_equal(folder,
-                        is_root ? "/var/lib/streamplex" : "/home/ann/.local/state/streamplex");
+                        is_root ? "/var/lib/streamplex" : "/srv/ann/.local/state/streamplex");
 }
 
 static void test_a_token_is_made_once(void **state)
