@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-static const char *const feature_names[] = {"flow", "ping", "reset", "goaway", "inbound"};
-#define FEATURE_COUNT (sizeof feature_names / sizeof feature_names[0])
+const char *const plex_auth_features[] = {"flow", "ping", "reset", "goaway", "inbound"};
+/* Names that we don't know: a server grants none of them, a device has asked for none. */
+#define FEATURE_UNKNOWN 0x80
 
 static struct plex_terms terms_of(const struct plex_config *config, uint32_t features)
 {
@@ -42,9 +43,10 @@ static int read_features(const char *object, uint8_t *ret_features)
     for (value = plex_json_first(value); value; value = plex_json_next(value)) {
         if (!plex_json_is_string(value))
             return PLEX_TUNNEL_EXTENSION;
-        for (unsigned i = 0; i < FEATURE_COUNT; i++)
-            if (plex_json_equals(value, feature_names[i]))
-                *ret_features |= (uint8_t)(1u << i);
+        unsigned i = 0;
+        while (i < PLEX_FEATURE_COUNT && !plex_json_equals(value, plex_auth_features[i]))
+            i++;
+        *ret_features |= i < PLEX_FEATURE_COUNT ? (uint8_t)(1u << i) : FEATURE_UNKNOWN;
     }
     return 0;
 }
@@ -78,7 +80,7 @@ static int read_terms(const char *value, uint32_t newest, struct plex_terms *ret
 static void agree(struct plex_session *session, const struct plex_terms *theirs, uint32_t features)
 {
     session->v1 = true;
-    session->features = features;
+    session->features = (uint8_t)features;
     session->peer_window = theirs->window;
     session->peer_max = theirs->max_substreams;
     if (session->going_away)
@@ -154,39 +156,6 @@ int plex_auth_message(struct plex_session *session, const char *object)
 
 /* Writing */
 
-static void write_terms(struct plex_writer *writer, const struct plex_terms *terms)
-{
-    plex_write_text(writer, ",\"streamplex\":{\"version\":1,\"features\":[");
-    const char *separator = "\"";
-    for (unsigned i = 0; i < FEATURE_COUNT; i++)
-        if (terms->features & 1u << i) {
-            plex_write_text(writer, separator);
-            plex_write_text(writer, feature_names[i]);
-            separator = "\",\"";
-        }
-    plex_write_text(writer, terms->features ? "\"],\"window\":" : "],\"window\":");
-    plex_write_number(writer, terms->window);
-    plex_write_text(writer, ",\"max_json\":");
-    plex_write_number(writer, terms->max_json);
-    plex_write_text(writer, ",\"max_substreams\":");
-    plex_write_number(writer, terms->max_substreams);
-    plex_write_text(writer, "}");
-}
-
-static void begin_message(struct plex_writer *writer, const char *key)
-{
-    plex_write_begin(writer, 0, PLEX_FRAME_JSON);
-    plex_write_text(writer, "{\"type\":\"message\",\"object\":{\"");
-    plex_write_text(writer, key);
-    plex_write_text(writer, "\":");
-}
-
-static void end_message(struct plex_writer *writer)
-{
-    plex_write_text(writer, "}}");
-    plex_write_end(writer);
-}
-
 static void write_token(struct plex_session *session, struct plex_writer *writer)
 {
     size_t space = (size_t)(writer->end - writer->at);
@@ -212,18 +181,11 @@ void plex_auth_write(struct plex_session *session, struct plex_writer *writer)
         write_token(session, writer);
         return;
     }
-    if (session->control & CONTROL_REFUSED) {
-        begin_message(writer, "authed");
-        plex_write_text(writer, "false");
-        end_message(writer);
-    }
+    if (session->control & CONTROL_REFUSED)
+        plex_compose_frame(writer, session, NULL, 0, "$oauthed\":false}}");
     if (session->control & CONTROL_ACCEPTED) {
-        begin_message(writer, "authed");
-        plex_write_text(writer, "true");
-        if (session->answer_terms)
-            write_terms(writer, &session->ours);
+        plex_compose_frame(writer, session, NULL, 0, "$oauthed\":true$g}}");
         session->answer_terms = false;
-        end_message(writer);
     }
     session->control &= (uint8_t) ~(CONTROL_REFUSED | CONTROL_ACCEPTED);
 }
@@ -256,30 +218,37 @@ int plex_session_authorize(struct plex_session *session, bool accepted)
     return 0;
 }
 
+/* The frame of a token message. False when escapes make it longer than a server takes. */
+static bool write_token_frame(struct plex_session *session, const char *token, size_t length,
+                              struct plex_writer *writer)
+{
+    plex_write_begin(writer, 0, PLEX_FRAME_JSON);
+    plex_compose(writer, session, NULL, "$otoken\":");
+    plex_write_string(writer, token, length, PLEX_TOKEN_FRAME);
+    plex_compose(writer, session, NULL, "$g}}");
+    plex_write_end(writer);
+    session->answer_terms = false;
+    return !writer->full;
+}
+
 int plex_session_send_token(struct plex_session *session, const char *token, size_t length)
 {
     if (session->config->side != PLEX_DEVICE || session->error || session->token_pulled)
         return PLEX_OURS_STATE;
-    if (length < 1 || length > PLEX_TOKEN_MAX)
+    if (length > PLEX_TOKEN_MAX || !plex_json_is_text(token, length))
         return PLEX_OURS_ARGUMENT;
-    for (size_t at = 0; at < length;) {
-        unsigned size = plex_json_utf8(token + at, token + length);
-        if (!size)
-            return PLEX_OURS_ARGUMENT;
-        at += size;
-    }
     uint8_t *frame = plex_session_alloc(session, PLEX_TOKEN_FRAME);
     if (!frame)
         return PLEX_OURS_MEMORY;
-    struct plex_terms asked = terms_of(session->config, session->config->features);
+    struct plex_terms before = session->ours;
     struct plex_writer writer;
+    if (!session->authed) {
+        session->ours = terms_of(session->config, session->config->features);
+        session->answer_terms = session->ours.present;
+    }
     plex_write_init(&writer, frame, PLEX_TOKEN_FRAME);
-    begin_message(&writer, "token");
-    plex_write_string(&writer, token, length, PLEX_TOKEN_FRAME);
-    if (asked.present && !session->authed)
-        write_terms(&writer, &asked);
-    end_message(&writer);
-    if (writer.full) { /* escapes make it longer than a server takes */
+    if (!write_token_frame(session, token, length, &writer)) {
+        session->ours = before;
         plex_session_release(session, frame, PLEX_TOKEN_FRAME);
         return PLEX_OURS_ARGUMENT;
     }
@@ -287,8 +256,7 @@ int plex_session_send_token(struct plex_session *session, const char *token, siz
     plex_session_release(session, session->token, PLEX_TOKEN_FRAME);
     session->token = frame;
     session->token_size = (uint16_t)(writer.at - frame);
-    if (!session->authed)
-        session->asked = session->ours = asked;
+    session->asked = session->ours;
     session->token_pending = true;
     session->control |= CONTROL_TOKEN;
     plex_session_leave(session);

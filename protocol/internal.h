@@ -3,6 +3,7 @@
  *   frame, json, write   codecs: they know no session
  *   table                a session's substreams by id
  *   feed                 bytes in: frames, torn as they come; held ones
+ *   compose              our JSON from templates
  *   message              what a JSON text means, and says it to auth or substream
  *   auth                 token, answer, extensions
  *   substream            a substream's life, and its half of the public interface
@@ -87,28 +88,30 @@ struct plex_list {
     struct plex_substream *first, *last;
 };
 
+/* In both large structures what is small and often asked for comes first: short offsets make short
+ * code. */
 struct plex_substream {
+    uint16_t marks; /* enum plex_mark */
+    uint16_t due;   /* enum plex_due */
+    uint16_t id;
+    uint16_t port;
+    int16_t reason; /* of the abort, 0: the host's */
+    uint8_t kind;
+    uint8_t told; /* events told, 1 << enum plex_event */
     struct plex_session *session;
     void *user;
     struct plex_text *text;
+    uint32_t credit_in;   /* what the peer may still send */
+    uint32_t credit_out;  /* what we may still send */
+    uint32_t buffered;    /* the host has it and hasn't consumed it */
+    uint32_t window;      /* what the peer may send without us having consumed any */
+    uint32_t epoch_bytes; /* granted since the epoch */
+    uint32_t idle;        /* milliseconds of `_pls_timeout` */
+    uint64_t epoch;       /* when measuring the rate began */
     struct {
         struct plex_substream *next, *previous;
     } link[LIST_COUNT]; /* when GONE, the ready link chains what is to be freed */
     uint64_t bytes_in, bytes_out;
-    uint64_t epoch;       /* when measuring the rate began */
-    uint32_t epoch_bytes; /* granted since then */
-    uint32_t window;      /* what the peer may send without us having consumed any */
-    uint32_t credit_in;   /* what the peer may still send */
-    uint32_t credit_out;  /* what we may still send */
-    uint32_t buffered;    /* the host has it and hasn't consumed it */
-    uint32_t idle;        /* milliseconds of `_pls_timeout` */
-    uint16_t id;
-    uint16_t port;
-    uint16_t due;   /* enum plex_due */
-    uint16_t marks; /* enum plex_mark */
-    int16_t reason; /* of the abort, 0: the host's */
-    uint8_t kind;
-    uint8_t told; /* events told, 1 << enum plex_event */
 };
 
 /* Open addressing: 2^bits slots or none. */
@@ -122,12 +125,12 @@ enum plex_mode { MODE_SKIP, MODE_LATE, MODE_DATA, MODE_SMALL, MODE_JSON, MODE_HO
 
 /* A frame received in part. */
 struct plex_parser {
-    uint8_t *json; /* gathered, when it was torn */
-    uint32_t counted;
-    uint16_t size, left; /* the payload's */
     uint8_t header[PLEX_HEADER_SIZE];
     uint8_t have; /* bytes of the header */
     uint8_t mode;
+    uint16_t size, left; /* the payload's */
+    uint32_t counted;
+    uint8_t *json; /* gathered, when it was torn */
     uint8_t small[8];
 };
 
@@ -159,67 +162,66 @@ enum plex_control {
 };
 
 struct plex_session {
-    const struct plex_config *config;
-    void *user;
-    struct plex_table table;
-    struct plex_list lists[LIST_COUNT];
-    struct plex_substream *over; /* to be freed at the outermost leave */
     struct plex_parser parser;
-    struct plex_held held;
-    uint8_t *token; /* a token message as frame, to be pulled */
+    uint8_t control; /* enum plex_control */
+    uint8_t depth;
+    uint8_t features;
+    bool authed;
+    bool token_pending; /* server: to be answered; device: awaiting the answer */
+    bool v1;
+    bool going_away; /* we refuse new ones */
+    bool peer_going_away;
+    bool paused;
+    bool full;
+    bool held_full;
+    bool detached;
+    bool fresh; /* feed may take bytes again, but when is not known before the host says the time */
+    bool stopped; /* feed took less than it was given */
+    bool told_output;
+    bool told_error;
+    bool answer_terms; /* a token message or answer to be written carries ours */
+    bool own_wrapped;
+    bool ping_out;
+    bool freeing;
+    int16_t error;
+    uint16_t own_last, peer_high; /* ids */
+    uint16_t own_count, peer_count;
+    uint16_t peer_max; /* substreams the peer lets us open */
+    uint16_t refusals;
+    uint16_t goaway_code;
     uint16_t token_size, token_pulled;
-
+    const struct plex_config *config;
+    struct plex_table table;
+    uint32_t buffered;
+    struct plex_held held;
+    struct plex_list lists[LIST_COUNT];
     uint64_t now;
+    uint64_t last_in;        /* the last byte, or since when feed takes bytes again */
+    struct plex_terms ours;  /* announced */
+    struct plex_terms asked; /* server: what the newest token asked for; device: what we did */
+    uint32_t peer_window;
+    void *user;
+    struct plex_substream *over; /* to be freed at the outermost leave */
+    uint8_t *token;              /* a token message as frame, to be pulled */
+
     uint64_t begun;   /* auth_timeout counts from here */
-    uint64_t last_in; /* the last byte, or since when feed takes bytes again */
     uint64_t emptied; /* the last substream went */
     uint64_t bytes_in, bytes_out;
 
     uint64_t committed;   /* credit outstanding and bytes the host holds, with flow */
     uint64_t late_credit; /* credit of substreams that are over */
     uint64_t late_start;
-    uint32_t late[2]; /* bytes in this second: data, other frames */
-    uint32_t buffered;
-    uint32_t stalls, stall_taken;
+    uint32_t late[2]; /* bytes in this second: other frames, data */
+
     struct plex_substream *stalled; /* whom the stall clock is about */
     uint64_t stall_start;
+    uint32_t stalls, stall_taken;
 
     uint64_t ping_sent;
     uint64_t rtt_start;
     uint32_t rtt[2]; /* least of this and the last five seconds; 0: none */
     uint32_t ping_number;
     uint8_t pong[8];
-
-    int16_t error;
-    uint16_t goaway_code;
-    struct plex_terms asked; /* server: what the newest token asked for; device: what we did */
-    struct plex_terms ours;  /* announced */
-    uint32_t features;
-    uint32_t peer_window;
-    uint32_t own_count, peer_count;
-    uint16_t peer_max; /* substreams the peer lets us open */
-    uint16_t own_last, peer_high;
-    uint16_t refusals;
-    uint8_t control; /* enum plex_control */
-    uint8_t depth;
-    bool own_wrapped : 1;
-    bool authed : 1;
-    bool token_pending : 1; /* server: to be answered; device: awaiting the answer */
-    bool answer_terms : 1;  /* the answer carries the grant */
-    bool v1 : 1;
-    bool going_away : 1; /* we refuse new ones */
-    bool peer_going_away : 1;
-    bool paused : 1;
-    bool full : 1;
-    bool held_full : 1;
-    bool stopped : 1; /* feed took less than it was given */
-    bool detached : 1;
-    bool told_output : 1;
-    bool told_error : 1;
-    bool ping_out : 1;
-    bool fresh : 1; /* feed may take bytes again, but when is not known before the host says the
-                       time */
-    bool freeing : 1;
 };
 
 /* session.c */
@@ -255,7 +257,21 @@ bool plex_feed_in_frame(const struct plex_session *session);
 int plex_message_tunnel(struct plex_session *session, const char *text, size_t length);
 int plex_message_substream(struct plex_substream *substream, const char *text, size_t length);
 
+/* compose.c: JSON from templates, whose letters are explained there. */
+void plex_compose(struct plex_writer *writer, struct plex_session *session,
+                  const struct plex_substream *substream, const char *template);
+void plex_compose_frame(struct plex_writer *writer, struct plex_session *session,
+                        const struct plex_substream *substream, uint16_t channel,
+                        const char *template);
+/* The frame of one enum plex_due, DUE_CLOSE and before. */
+void plex_compose_event(struct plex_writer *writer, const struct plex_substream *substream,
+                        uint16_t due);
+/* A substream's fault as the wire's number, 0: none. */
+uint16_t plex_compose_reason(const struct plex_substream *substream);
+
 /* auth.c */
+#define PLEX_FEATURE_COUNT 5
+extern const char *const plex_auth_features[PLEX_FEATURE_COUNT];
 int plex_auth_message(struct plex_session *session, const char *object);
 void plex_auth_write(struct plex_session *session, struct plex_writer *writer);
 

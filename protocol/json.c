@@ -59,6 +59,15 @@ unsigned plex_json_utf8(const char *at, const char *end)
     return size;
 }
 
+bool plex_json_is_text(const char *text, size_t length)
+{
+    const char *end = text + length;
+    for (unsigned size; text < end; text += size)
+        if (!(size = plex_json_utf8(text, end)))
+            return false;
+    return length > 0;
+}
+
 /* All of these check one thing that must start at `at`, and return what follows it, or NULL. */
 
 static const char *check_escape(const char *at, const char *end)

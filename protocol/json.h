@@ -37,5 +37,7 @@ bool plex_json_integer(const char *value, uint32_t *ret_number);
 /* Any number from 0 to 2^31-1, its fraction cut off. */
 bool plex_json_number(const char *value, uint32_t *ret_number);
 
+/* True for one or more characters of UTF-8 without NUL. */
+bool plex_json_is_text(const char *text, size_t length);
 /* Bytes of the UTF-8 character at `at`, 1...4; 0 when none starts there (or NUL does). */
 unsigned plex_json_utf8(const char *at, const char *end);

@@ -181,10 +181,10 @@ static int error_event(struct plex_substream *substream, const char *top)
     if (plex_json_get(top, "message", &message_value) < 0 ||
         plex_json_get(top, "code", &code_value) < 0)
         return PLEX_TUNNEL_JSON;
-    bool coded = code_value && substream->session->v1;
     if (plex_json_copy(message_value, message, sizeof message) < 0 ||
-        (coded && plex_json_copy(code_value, code, sizeof code) < 0))
+        (code_value && plex_json_copy(code_value, code, sizeof code) < 0))
         return PLEX_TUNNEL_JSON;
+    bool coded = code_value && substream->session->v1;
     substream->session->config->callbacks->on_error(substream, message, coded ? code : NULL);
     return 0;
 }

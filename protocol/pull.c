@@ -1,14 +1,8 @@
 /* Bytes out: channel 0 first, then credit and resets, then one frame of each substream in turn. */
 #include "internal.h"
 
-#include <string.h>
-
 /* A data frame isn't begun in less room than this behind others: the next pull has more. */
 #define LEAST_ROOM 512
-/* A message's and a code's bytes as JSON, so that both and what is around them fit PLEX_PULL_MIN.
- */
-#define MESSAGE_ROOM 700
-#define CODE_ROOM    192
 
 bool plex_session_has_output(const struct plex_session *session)
 {
@@ -18,16 +12,6 @@ bool plex_session_has_output(const struct plex_session *session)
         return true;
     return !session->error &&
            (session->lists[LIST_URGENT].first || session->lists[LIST_READY].first);
-}
-
-static void write_error_message(struct plex_session *session, struct plex_writer *writer)
-{
-    plex_write_begin(writer, 0, PLEX_FRAME_JSON);
-    plex_write_text(writer, "{\"type\":\"message\",\"object\":{\"error\":\"");
-    plex_write_text(writer, plex_error_text(session->error));
-    plex_write_text(writer, "\"}}");
-    plex_write_end(writer);
-    session->control &= (uint8_t)~CONTROL_ERROR;
 }
 
 static void write_number_frame(struct plex_writer *writer, uint16_t channel, uint8_t type,
@@ -52,132 +36,11 @@ static size_t pull_control(struct plex_session *session, struct plex_writer *wri
         write_number_frame(writer, 0, PLEX_FRAME_GOAWAY, session->goaway_code);
         session->control &= (uint8_t)~CONTROL_GOAWAY;
     }
-    if (session->control & CONTROL_ERROR)
-        write_error_message(session, writer);
+    if (session->control & CONTROL_ERROR) {
+        plex_compose_frame(writer, session, NULL, 0, "$oerror\":$x}}");
+        session->control &= (uint8_t)~CONTROL_ERROR;
+    }
     return uncounted;
-}
-
-/* A substream's own JSON, each a whole frame. */
-
-static void write_open(struct plex_substream *substream, struct plex_writer *writer)
-{
-    static const char *const names[] = {",\"name\":\"net\"", ",\"name\":\"tls\"",
-                                        ",\"name\":\"inbound\",\"service\":"};
-    const struct plex_text *text = substream->text;
-    plex_write_begin(writer, 0, PLEX_FRAME_JSON);
-    plex_write_text(writer, "{\"type\":\"stream\",\"sock\":");
-    plex_write_number(writer, substream->id);
-    plex_write_text(writer, names[substream->kind]);
-    if (substream->kind == PLEX_INBOUND) {
-        const char *visitor = text->bytes + text->second;
-        plex_write_string(writer, text->bytes, text->second - 1u, PLEX_PULL_MIN);
-        plex_write_text(writer, ",\"visitor\":");
-        plex_write_string(writer, visitor, text->size - sizeof *text - text->second - 1,
-                          PLEX_PULL_MIN);
-    }
-    plex_write_text(writer, "}");
-    plex_write_end(writer);
-}
-
-static void write_connect(struct plex_substream *substream, struct plex_writer *writer)
-{
-    const struct plex_text *text = substream->text;
-    plex_write_begin_custom(writer, substream->id, "_pls_connect\",");
-    plex_write_number(writer, substream->port);
-    plex_write_text(writer, ",");
-    plex_write_string(writer, text->bytes, text->size - sizeof *text - 1, PLEX_PULL_MIN);
-    plex_write_text(writer, "]}");
-    plex_write_end(writer);
-}
-
-static void write_idle(struct plex_substream *substream, struct plex_writer *writer)
-{
-    plex_write_begin_custom(writer, substream->id, "_pls_timeout\",");
-    plex_write_number(writer, substream->idle);
-    plex_write_text(writer, "]}");
-    plex_write_end(writer);
-}
-
-static void write_connected(struct plex_substream *substream, struct plex_writer *writer)
-{
-    /* With an error due, the text is the error's. */
-    const struct plex_text *text = substream->due & DUE_ERROR ? NULL : substream->text;
-    plex_write_begin_custom(writer, substream->id, "connect\"");
-    if (text) {
-        plex_write_text(writer, ",{\"address\":");
-        plex_write_string(writer, text->bytes, text->size - sizeof *text - 1, PLEX_PULL_MIN);
-        plex_write_text(writer, "}");
-    }
-    plex_write_text(writer, "]}");
-    plex_write_end(writer);
-}
-
-static bool speakable(int reason)
-{
-    return reason < 0 && reason > PLEX_TUNNEL_FRAME_LENGTH;
-}
-
-static void write_error(struct plex_substream *substream, struct plex_writer *writer)
-{
-    const struct plex_text *text = substream->text;
-    const char *message, *code = NULL;
-    if (substream->reason) {
-        message = plex_error_text(substream->reason);
-        if (speakable(substream->reason))
-            code = plex_error_name(substream->reason);
-    } else {
-        message = text->bytes;
-        if (text->second)
-            code = text->bytes + text->second;
-    }
-    plex_write_begin(writer, substream->id, PLEX_FRAME_JSON);
-    plex_write_text(writer, "{\"event\":\"error\",\"message\":");
-    plex_write_string(writer, message, strlen(message), MESSAGE_ROOM);
-    if (code && substream->session->v1) {
-        plex_write_text(writer, ",\"code\":");
-        plex_write_string(writer, code, strlen(code), CODE_ROOM);
-    }
-    plex_write_text(writer, "}");
-    plex_write_end(writer);
-}
-
-static void write_event(struct plex_substream *substream, uint16_t event,
-                        struct plex_writer *writer)
-{
-    switch (event) {
-    case DUE_OPEN:
-        write_open(substream, writer);
-        break;
-    case DUE_CONNECT:
-        write_connect(substream, writer);
-        break;
-    case DUE_IDLE:
-        write_idle(substream, writer);
-        break;
-    case DUE_LOOKUP:
-        plex_write_custom(writer, substream->id, "lookup");
-        break;
-    case DUE_CONNECTED:
-        write_connected(substream, writer);
-        break;
-    case DUE_SECURE:
-        plex_write_custom(writer, substream->id, "secureConnect");
-        break;
-    case DUE_TIMEOUT:
-        plex_write_custom(writer, substream->id, "timeout");
-        break;
-    case DUE_ERROR:
-        write_error(substream, writer);
-        break;
-    case DUE_END:
-        plex_write_json(writer, substream->id, "{\"event\":\"end\"}");
-        break;
-    case DUE_CLOSE:
-        plex_write_custom(writer, substream->id, "close");
-        break;
-    default:
-        break;
-    }
 }
 
 /* Writes those of `events` that are due, in order. False when one didn't fit: it stays due. */
@@ -186,7 +49,7 @@ static bool write_due(struct plex_substream *substream, uint16_t events, struct 
     while ((events &= substream->due)) {
         uint16_t event = events & (uint16_t)-events;
         uint8_t *mark = writer->at;
-        write_event(substream, event, writer);
+        plex_compose_event(writer, substream, event);
         if (writer->full) {
             plex_write_undo(writer, mark);
             return false;
@@ -202,11 +65,10 @@ static bool write_due(struct plex_substream *substream, uint16_t events, struct 
 static bool pull_urgent(struct plex_substream *substream, struct plex_writer *writer)
 {
     uint8_t *mark = writer->at;
-    uint16_t reason = speakable(substream->reason) ? (uint16_t)-substream->reason : 0;
     if (substream->due & DUE_RESET) {
         if (substream->due & DUE_ERROR)
-            write_error(substream, writer);
-        write_number_frame(writer, substream->id, PLEX_FRAME_RESET, reason);
+            plex_compose_event(writer, substream, DUE_ERROR);
+        write_number_frame(writer, substream->id, PLEX_FRAME_RESET, plex_compose_reason(substream));
     } else {
         plex_flow_write(substream, writer);
     }

@@ -213,16 +213,7 @@ static uint16_t next_id(struct plex_session *session)
 
 static bool text_fits(const char *text, size_t most)
 {
-    if (!text || !*text || strlen(text) > most)
-        return false;
-    const char *end = text + strlen(text);
-    while (text < end) {
-        unsigned size = plex_json_utf8(text, end);
-        if (!size)
-            return false;
-        text += size;
-    }
-    return true;
+    return text && strlen(text) <= most && plex_json_is_text(text, strlen(text));
 }
 
 int plex_substream_open(struct plex_session *session, enum plex_kind kind, const char *service,

@@ -107,24 +107,3 @@ void plex_write_undo(struct plex_writer *writer, uint8_t *mark)
 {
     writer->at = mark;
 }
-
-void plex_write_json(struct plex_writer *writer, uint16_t channel, const char *json)
-{
-    plex_write_begin(writer, channel, PLEX_FRAME_JSON);
-    plex_write_text(writer, json);
-    plex_write_end(writer);
-}
-
-void plex_write_begin_custom(struct plex_writer *writer, uint16_t channel, const char *name)
-{
-    plex_write_begin(writer, channel, PLEX_FRAME_JSON);
-    plex_write_text(writer, "{\"event\":\"custom\",\"emitArgs\":[\"");
-    plex_write_text(writer, name);
-}
-
-void plex_write_custom(struct plex_writer *writer, uint16_t channel, const char *name)
-{
-    plex_write_begin_custom(writer, channel, name);
-    plex_write_text(writer, "\"]}");
-    plex_write_end(writer);
-}

@@ -27,8 +27,3 @@ void plex_write_number(struct plex_writer *writer, uint32_t number);
 /* A JSON string with its quotes. What isn't UTF-8 is written as '?'. No more than `most` bytes are
  * written for what is between the quotes: longer strings are cut at a character's border. */
 void plex_write_string(struct plex_writer *writer, const char *text, size_t length, size_t most);
-/* The whole frames that carry nothing but a name. */
-void plex_write_json(struct plex_writer *writer, uint16_t channel, const char *json);
-/* The same up to the name, whose quote and what follows it are the caller's. */
-void plex_write_begin_custom(struct plex_writer *writer, uint16_t channel, const char *name);
-void plex_write_custom(struct plex_writer *writer, uint16_t channel, const char *name);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/dial.h"
+#include "bench/bench.h"
 #include "server/serve.h"
 
 static const struct {
@@ -13,6 +14,7 @@ static const struct {
     {"serve", serve_main, "the server: tunnels of devices, and what they ask for"},
     {"dial", dial_main,
      "a device for the shell: standard input and output go out through a server"},
+    {"bench", bench_main, "measures how fast a server is, and against what limit"},
 };
 
 static void print_usage(FILE *stream)

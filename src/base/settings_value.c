@@ -192,8 +192,8 @@ int settings_value_set(const struct setting *setting, void *field, const char *t
     case SETTING_TEXT:
         return set_text(setting, field, text, error, error_size);
     case SETTING_LIST:
-        return whole ? add_item(field, text, strlen(text), error, error_size)
-                     : add_items(field, text, error, error_size);
+        return whole || setting->secret ? add_item(field, text, strlen(text), error, error_size)
+                                        : add_items(field, text, error, error_size);
     case SETTING_FLAG:
         return set_flag(field, text, error, error_size);
     case SETTING_NUMBER:

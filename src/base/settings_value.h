@@ -16,7 +16,8 @@ union settings_field {
     int choice;
 };
 
-/* Parses `text` into *field. A list grows, by the one item `text` when `whole`, else by what is
+/* Parses `text` into *field. A list grows, by the one item `text` when
+ * `whole` or secret, else by what is
  * between commas and blanks; every other type is replaced. 0, or -1 with a sentence in `error`;
  * then *field is as before, a list perhaps longer. */
 int settings_value_set(const struct setting *setting, void *field, const char *text, bool whole,

@@ -30,15 +30,17 @@ static void on_again(struct loop_message *message)
         (struct client *)((char *)message - offsetof(struct client, again_message));
     client->again_posted = false;
     /* Those that ask anew from here on are for the next turn: they stand behind this mark. */
-    struct client_again mark = {.next = &client->again, .previous = client->again.previous};
-    mark.previous->next = &mark;
-    client->again.previous = &mark;
-    while (client->again.next != &mark) {
+    struct client_again *mark = &client->again_mark;
+    mark->next = &client->again;
+    mark->previous = client->again.previous;
+    mark->previous->next = mark;
+    client->again.previous = mark;
+    while (client->again.next != mark) {
         struct client_again *again = client->again.next;
         client_dont_go_on(again);
         again->run(again);
     }
-    client_dont_go_on(&mark);
+    client_dont_go_on(mark);
 }
 
 int client_init(struct client *client, char *error, size_t error_size)
@@ -112,27 +114,13 @@ static void move_host(union address *address, unsigned by)
     address->v4.sin_addr.s_addr = htonl(ntohl(address->v4.sin_addr.s_addr) + by);
 }
 
-union address client_next_target(struct client *client, enum target_kind kind)
+union address client_next_target(struct client *client, const union address *target)
 {
-    union address address = client->targets[kind];
+    union address address = *target;
     if (client->target_hosts > 1 && is_loopback(&address)) {
         move_host(&address, client->next_target++ % client->target_hosts);
     }
     return address;
-}
-
-const char *client_next_target_host(struct client *client, char buffer[64])
-{
-    union address address;
-    if (client->target_hosts > 1 && address_from_host(client->target_host, 1, &address) == 0 &&
-        is_loopback(&address)) {
-        char text[ADDRESS_TEXT_MAX];
-        move_host(&address, client->next_target++ % client->target_hosts);
-        snprintf(buffer, 64, "%s", address_format_host(&address, text));
-    } else {
-        snprintf(buffer, 64, "%s", client->target_host);
-    }
-    return buffer;
 }
 
 int client_connect_from_many(struct client *client, const union address *to)

@@ -33,18 +33,21 @@ struct client {
     struct loop_message again_message;
     bool again_posted;
     struct client_again again; /* head of a ring */
-    struct tls_context *tls; /* trusts the server and the hop */
+    struct client_again again_mark;
+    struct tls_context *tls, *hop_tls; /* trust the server, and the hop */
     char server_name[256];   /* for its certificate */
     char token[PLEX_TOKEN_MAX + 1];
     union address server;
-    union address targets[TARGET_COUNT]; /* as we reach them */
+    union address targets[TARGET_COUNT]; /* as the server is told */
+    union address plain[TARGET_COUNT];   /* as we reach them */
     union address hops[TARGET_COUNT];
     union address hop_answers;           /* the hop's port that answers by itself */
-    char target_host[64];                /* as the server is told */
-    unsigned target_hosts;               /* how many neighbours of a loopback host listen too: 1 or more */
+    unsigned target_hosts; /* 1, or how many loopback neighbours of a target listen at its port */
     unsigned next_target, next_source;
     struct plex_config plex;             /* the device sessions' */
-    uint8_t chunk[CLIENT_CHUNK];         /* scratch of whoever reads or writes just now */
+    bool early_data;                     /* data goes before `connect` came */
+    /* Scratch of whoever reads, and of whoever writes, just now. */
+    uint8_t input[CLIENT_CHUNK], output[CLIENT_CHUNK];
 };
 
 /* 0 or -1 with `error`: the loop. The rest of the client is for the caller to fill in. */
@@ -58,8 +61,8 @@ uint64_t client_now(void);
 /* Runs the loop until client_wake(), or for so many seconds. True when woken. */
 bool client_wait(struct client *client, double seconds);
 void client_wake(struct client *client);
-/* The host for the next open, one of target_hosts in turn: index of it (0...) and its text. */
-const char *client_next_target_host(struct client *client, char buffer[64]);
-union address client_next_target(struct client *client, enum target_kind kind);
+/* The target for the next open, one of target_hosts in turn: short connections to one pair of addresses would run
+ * out of ephemeral ports. */
+union address client_next_target(struct client *client, const union address *target);
 /* A TCP connection from the next of many loopback addresses, to a loopback address: a socket, or -1 with errno. */
 int client_connect_from_many(struct client *client, const union address *to);

@@ -50,7 +50,7 @@ static void read_some(struct client_tunnel *tunnel)
 {
     struct client *client = tunnel->client;
     for (int i = 0; i < CLIENT_TURN; i++) {
-        ssize_t got = conn_read(tunnel->conn, client->chunk, sizeof(client->chunk));
+        ssize_t got = conn_read(tunnel->conn, client->input, sizeof(client->input));
         if (got == CONN_WAIT) {
             set_deadline(tunnel);
             return;
@@ -60,7 +60,7 @@ static void read_some(struct client_tunnel *tunnel)
                                          : conn_error_text(tunnel->conn));
             return;
         }
-        if (!feed(tunnel, client->chunk, (size_t)got)) {
+        if (!feed(tunnel, client->input, (size_t)got)) {
             return;
         }
     }
@@ -78,13 +78,13 @@ static void on_again(struct client_again *again)
 
 static void flush(struct client_tunnel *tunnel)
 {
-    uint8_t record[PLEX_PULL_MAX];
+    uint8_t *record = tunnel->client->output;
     uint64_t now = loop_now(tunnel->client->loop);
     for (int i = 0; i < CLIENT_TURN; i++) {
         if (!conn_can_write(tunnel->conn)) {
             return;
         }
-        size_t size = plex_session_pull(tunnel->session, record, sizeof(record), now);
+        size_t size = plex_session_pull(tunnel->session, record, PLEX_PULL_MAX, now);
         if (size == 0) {
             set_deadline(tunnel);
             return;
@@ -143,13 +143,19 @@ static const struct conn_callbacks ready_callbacks = {
     .on_failed = on_conn_failed,
 };
 
+void client_ticket_key(const union address *to, int ticket, char key[ADDRESS_TEXT_MAX + 16])
+{
+    char text[ADDRESS_TEXT_MAX];
+    snprintf(key, ADDRESS_TEXT_MAX + 16, "%s#%d", address_format(to, text), ticket);
+}
+
 static int start_tls(struct client_tunnel *tunnel)
 {
     struct client *client = tunnel->client;
-    char key[ADDRESS_TEXT_MAX];
-    address_format(&client->server, key);
+    char key[ADDRESS_TEXT_MAX + 16];
+    client_ticket_key(&client->server, tunnel->ticket, key);
     return conn_start_tls_client(tunnel->conn, client->tls, client->server_name,
-                                 tunnel->resumed ? key : NULL);
+                                 tunnel->ticket >= 0 ? key : NULL);
 }
 
 static void on_connected(struct conn *conn)
@@ -219,12 +225,12 @@ static const struct plex_callbacks *tunnel_callbacks(void)
 }
 
 int client_tunnel_open(struct client_tunnel *tunnel, struct client *client, bool many_sources,
-                       bool resume, const struct client_tunnel_callbacks *callbacks)
+                       int ticket, const struct client_tunnel_callbacks *callbacks)
 {
     memset(tunnel, 0, sizeof(*tunnel));
     tunnel->callbacks = callbacks;
     tunnel->client = client;
-    tunnel->resumed = resume;
+    tunnel->ticket = ticket;
     tunnel->flush.run = run_flush;
     tunnel->again.run = on_again;
     tunnel->began = client_now();
@@ -281,7 +287,7 @@ int client_tunnel_open_now(struct client_tunnel *tunnel, struct client *client)
 {
     static const struct client_tunnel_callbacks callbacks = {.on_authed = wake_authed,
                                                              .on_lost = wake_lost};
-    if (client_tunnel_open(tunnel, client, false, false, &callbacks) < 0) {
+    if (client_tunnel_open(tunnel, client, false, -1, &callbacks) < 0) {
         fprintf(stderr, "streamplex bench: no connection to the server\n");
         return -1;
     }

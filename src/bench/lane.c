@@ -78,7 +78,7 @@ static void finish_if_done(struct lane *lane)
 static void write_some(struct lane *lane)
 {
     struct conn *conn = lane->conn;
-    if (!lane->connected || !lane->callbacks->on_pull) {
+    if (!lane->connected) {
         return;
     }
     /* Under TLS a write is a record; beyond that, a larger piece costs fewer calls. */
@@ -92,8 +92,8 @@ static void write_some(struct lane *lane)
             finish_if_done(lane);
             return;
         }
-        uint8_t *chunk = lane->client->chunk;
-        size_t size = lane->callbacks->on_pull(lane, chunk, capacity);
+        uint8_t *chunk = lane->client->output;
+        size_t size = lane->callbacks->on_pull ? lane->callbacks->on_pull(lane, chunk, capacity) : 0;
         if (lane->conn != conn) {
             return;
         }
@@ -119,7 +119,7 @@ static void read_conn(struct lane *lane)
 {
     struct conn *conn = lane->conn;
     for (int i = 0; i < CLIENT_TURN && !lane->peer_ended; i++) {
-        ssize_t got = conn_read(conn, lane->client->chunk, sizeof(lane->client->chunk));
+        ssize_t got = conn_read(conn, lane->client->input, sizeof(lane->client->input));
         if (got == CONN_WAIT) {
             return;
         }
@@ -137,7 +137,7 @@ static void read_conn(struct lane *lane)
             conn_over(lane, conn_error_text(conn));
             return;
         }
-        lane->callbacks->on_data(lane, lane->client->chunk, (size_t)got);
+        lane->callbacks->on_data(lane, lane->client->input, (size_t)got);
         if (lane->conn != conn) {
             return;
         }
@@ -163,8 +163,7 @@ static void on_conn_ready(struct conn *conn)
         char key[ADDRESS_TEXT_MAX];
         address_format(&lane->client->hops[lane->target], key);
         lane->tls_started = true;
-        if (conn_start_tls_client(conn, lane->client->tls, lane->client->server_name,
-                                  lane->early ? key : NULL) < 0) {
+        if (conn_start_tls_client(conn, lane->client->hop_tls, "127.0.0.1", key) < 0) {
             conn_over(lane, "TLS can't be started");
         }
         return;
@@ -278,13 +277,13 @@ void lane_fill_callbacks(struct plex_callbacks *callbacks)
 static int open_substream(struct lane *lane)
 {
     struct client *client = lane->client;
-    char host[64];
+    char host[ADDRESS_TEXT_MAX];
+    union address to = client_next_target(client, &client->targets[lane->target]);
     if (plex_substream_open(lane->tunnel->session, PLEX_NET, NULL, NULL, lane, &lane->substream) !=
         0) {
         return -1;
     }
-    client_next_target_host(client, host);
-    if (plex_substream_connect(lane->substream, host, address_port(&client->targets[lane->target])) !=
+    if (plex_substream_connect(lane->substream, address_format_host(&to, host), address_port(&to)) !=
         0) {
         lane_abort(lane);
         return -1;
@@ -313,8 +312,8 @@ int lane_open(struct lane *lane, struct client *client, enum route route,
     if (route == ROUTE_SERVER) {
         failed = open_substream(lane);
     } else {
-        union address to =
-            route == ROUTE_HOP ? client->hops[target] : client_next_target(client, target);
+        union address to = route == ROUTE_HOP ? client->hops[target]
+                                              : client_next_target(client, &client->plain[target]);
         failed = conn_connect(client->loop, &to, &conn_callbacks, lane, &lane->conn);
     }
     if (failed) {

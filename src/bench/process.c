@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static void become(char *const *argv, int core, const char *log, int keep, int out)
+static void become(const char *program, char *const *argv, int core, const char *log, int keep, int out)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* A measurement that is stopped with Ctrl-C stops its processes itself, in order. */
@@ -34,12 +34,18 @@ static void become(char *const *argv, int core, const char *log, int keep, int o
     if (keep >= 0) {
         fcntl(keep, F_SETFD, 0);
     }
-    execv("/proc/self/exe", argv);
+    execv(program ? program : "/proc/self/exe", argv);
     _exit(127);
 }
 
 int process_start(char *const *argv, int core, const char *log, int keep,
                   struct process *ret_process)
+{
+    return process_start_program(NULL, argv, core, log, keep, ret_process);
+}
+
+int process_start_program(const char *program, char *const *argv, int core, const char *log,
+                          int keep, struct process *ret_process)
 {
     int pipes[2];
     if (pipe2(pipes, O_CLOEXEC) < 0) {
@@ -47,7 +53,7 @@ int process_start(char *const *argv, int core, const char *log, int keep,
     }
     pid_t pid = fork();
     if (pid == 0) {
-        become(argv, core, log, keep, pipes[1]);
+        become(program, argv, core, log, keep, pipes[1]);
     }
     close(pipes[1]);
     if (pid < 0) {
@@ -155,6 +161,23 @@ uint64_t process_memory(pid_t pid)
 uint64_t process_kernel_slab(void)
 {
     return read_kilobytes("/proc/meminfo", "Slab:");
+}
+
+uint64_t process_machine_cpu(void)
+{
+    unsigned long long user, nice, system, idle, wait, irq, softirq, steal;
+    FILE *file = fopen("/proc/stat", "re");
+    int found = file ? fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice,
+                              &system, &idle, &wait, &irq, &softirq, &steal)
+                     : 0;
+    if (file) {
+        fclose(file);
+    }
+    if (found != 8) {
+        return 0;
+    }
+    uint64_t ticks = user + nice + system + irq + softirq + steal;
+    return ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
 int process_core_count(void)

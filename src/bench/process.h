@@ -15,6 +15,9 @@ struct process {
  * error goes to the file `log` (NULL: to ours); it dies with us. Descriptor `keep` (-1: none) is inherited. 0 or -1. */
 int process_start(char *const *argv, int core, const char *log, int keep, struct process *ret_process)
     __attribute__((warn_unused_result));
+/* The same with another program; NULL: this one. */
+int process_start_program(const char *program, char *const *argv, int core, const char *log, int keep,
+                          struct process *ret_process) __attribute__((warn_unused_result));
 /* Reads one line of its output, at most 10 s. 0 or -1. */
 int process_read_line(struct process *process, char *line, size_t size) __attribute__((warn_unused_result));
 /* SIGTERM, and SIGKILL after `grace_ms`. Takes one that was never started. */
@@ -29,6 +32,9 @@ uint64_t process_own_cpu(void);
 uint64_t process_memory(pid_t pid);
 /* Kernel memory in slabs on this whole machine (sockets of both ends among it), bytes. */
 uint64_t process_kernel_slab(void);
+
+/* CPU time that all cores of this machine have been busy, ns, to 10 ms; 0 when it can't be read. */
+uint64_t process_machine_cpu(void);
 
 int process_core_count(void);
 void process_pin(int core); /* us; -1: nothing */

@@ -37,5 +37,5 @@ struct target_counters {
 int targets_main(int argc, char **argv);
 /* CERTIFICATE KEY TARGET...: prints a port for each TARGET, which is HOST:PORT, or "-": answers by itself. */
 int hop_main(int argc, char **argv);
-/* HOST:PORT RTT_MS RATE_MBIT (0: unlimited): prints its port. */
+/* HOST:PORT RTT_MS RATE ("1gbit"; 0: no bound): prints its port. */
 int delay_relay_main(int argc, char **argv);

@@ -35,7 +35,7 @@ struct conn_callbacks {
     void (*on_readable)(struct conn *conn);
     /* After conn_write() took less than all, or CONN_WAIT. */
     void (*on_writable)(struct conn *conn);
-    /* The peer closed or reset while nobody was reading; what it sent before can still be read after a FIN.
+    /* The peer closed or reset while nobody was reading, or reset after CONN_END; what it sent before can still be read.
      * conn_error() is 0 after a FIN. May be NULL. Comes once. */
     void (*on_hangup)(struct conn *conn);
     /* Connecting, the handshake, or the socket failed: conn_error(). The owner closes. */
@@ -71,6 +71,7 @@ void *conn_user(const struct conn *conn);
 struct loop *conn_loop(const struct conn *conn);
 int conn_fd(const struct conn *conn); /* to read socket options; still the conn's */
 
+/* These three once on_ready has come (at once after conn_open() and conn_attach()). */
 /* Bytes read (> 0), CONN_WAIT, CONN_END or CONN_FAILED. */
 ssize_t conn_read(struct conn *conn, void *buffer, size_t capacity) __attribute__((warn_unused_result));
 /* Bytes taken (> 0, perhaps fewer than length on raw TCP; under TLS all of at most 16 KiB or none), CONN_WAIT or

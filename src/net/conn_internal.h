@@ -66,10 +66,6 @@ ssize_t conn_send(struct conn *conn, const void *bytes, size_t length);
 void conn_await_writable(struct conn *conn);
 /* Remembers errno's error; returns CONN_FAILED. */
 ssize_t conn_fail(struct conn *conn, int error, bool read, bool write);
-/* Tells the owner once. */
-void conn_tell_failed(struct conn *conn);
-/* What an open connection makes of an event. */
-void conn_handle_events(struct conn *conn, uint32_t events);
 /* Sends FIN. */
 void conn_send_fin(struct conn *conn);
 /* Closes the socket, frees what is its own, and itself at the end of the turn. */
@@ -78,6 +74,17 @@ static inline bool conn_is_over(const struct conn *conn)
 {
     return conn->state >= CONN_LINGERING;
 }
+
+/* conn_event.c */
+void conn_on_events(struct watch *watch, uint32_t events);
+/* What was known before the owner could be told: left-overs, a new owner's news, a connect that
+ * failed at once. */
+void conn_announce(struct loop_deferred *deferred);
+/* Tells the owner once. */
+void conn_tell_failed(struct conn *conn);
+
+/* conn_option.c */
+void conn_set_option(int fd, int level, int name, int value);
 
 /* conn_tls.c */
 void conn_tls_step(struct conn *conn); /* of the handshake */

@@ -16,9 +16,7 @@
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
 static BIO_METHOD *method;
 
-/* --- the BIO
- * -------------------------------------------------------------------------------------------------
- */
+/* --- the BIO -------------------------------------------------------------- */
 
 static int bio_read(BIO *bio, char *buffer, int capacity)
 {
@@ -84,9 +82,7 @@ static int set_bio(struct conn *conn)
     return 0;
 }
 
-/* --- failures
- * ------------------------------------------------------------------------------------------------
- */
+/* --- failures ------------------------------------------------------------- */
 
 /* After an SSL function said so: what conn_error() will tell. */
 static ssize_t fail(struct conn *conn, int ssl_error)
@@ -102,9 +98,7 @@ static ssize_t fail(struct conn *conn, int ssl_error)
     return conn_fail(conn, -ECONNRESET, true, true);
 }
 
-/* --- handshake
- * -----------------------------------------------------------------------------------------------
- */
+/* --- handshake ------------------------------------------------------------ */
 
 static void finish_handshake(struct conn *conn)
 {
@@ -236,9 +230,7 @@ void conn_tls_free(struct conn *conn)
     conn->pending = 0;
 }
 
-/* --- records
- * -------------------------------------------------------------------------------------------------
- */
+/* --- records -------------------------------------------------------------- */
 
 static ssize_t end(struct conn *conn)
 {

@@ -44,9 +44,6 @@ struct dial {
 
 #define CONTAINER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
-/* The winner has no callbacks until its new owner sets some: nothing is called between the two. */
-static const struct conn_callbacks no_callbacks;
-
 /* Ends everything but the memory; `kept` isn't closed. */
 static void dial_stop(struct dial *dial, const struct conn *kept)
 {
@@ -125,7 +122,8 @@ static void describe_failure(const struct dial *dial, char code[32], char messag
         uv_err_name_r(candidate->error, code, 32);
     } else {
         snprintf(code, 32, "%s", dial->count ? "EACCES" : "ETIMEDOUT");
-        candidate = dial->count == 1 ? &dial->candidates[0] : NULL;
+        /* A device that asked for a name isn't told which address of ours it leads to. */
+        candidate = dial->candidates == &dial->single ? &dial->candidates[0] : NULL;
     }
     if (candidate) {
         snprintf(message, MESSAGE_MAX, "connect %s %s", code,
@@ -216,7 +214,7 @@ static void attempt_ready(struct conn *conn)
     union address address = candidate_of(dial, conn)->address;
     dial_stop(dial, conn);
     dial_free(dial);
-    conn_set_callbacks(conn, &no_callbacks, NULL);
+    conn_set_callbacks(conn, NULL, NULL);
     callbacks->on_connected(user, conn, &address);
 }
 

@@ -31,9 +31,9 @@ struct dial_callbacks {
      * as the reference writes it, "connect ECONNREFUSED 127.0.0.1:1" or "getaddrinfo ENOTFOUND
      * host". With several addresses it is the first's that was dialled, but one that this machine
      * has no route to (ENETUNREACH, EADDRNOTAVAIL, as with IPv6 addresses where there is no IPv6)
-     * only counts when all are such. When all were refused by on_judge, EACCES with the address (a
-     * literal, or a name with only one) or host:port. When the time is over before any address is
-     * known, ETIMEDOUT with host:port. */
+     * only counts when all are such. When all were refused by on_judge, EACCES with the address (of
+     * a literal) or host:port (of a name: which address it has here isn't the device's business).
+     * When the time is over before any address is known, ETIMEDOUT with host:port. */
     void (*on_failed)(void *user, const char *code, const char *message);
 };
 

@@ -28,9 +28,7 @@ struct tls_context {
     unsigned char pin[32];
 };
 
-/* --- errors
- * --------------------------------------------------------------------------------------------------
- */
+/* --- errors --------------------------------------------------------------- */
 
 static int say(char *error, size_t size, const char *what, const char *file, const char *why)
 {
@@ -44,7 +42,7 @@ static int say(char *error, size_t size, const char *what, const char *file, con
 
 static const char *openssl_reason(void)
 {
-    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
     return reason ? reason : "not usable";
 }
 
@@ -56,9 +54,7 @@ static FILE *open_file(const char *what, const char *file, char *error, size_t s
     return stream;
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- life ----------------------------------------------------------------- */
 
 static struct tls_context *new_context(const SSL_METHOD *method)
 {
@@ -78,6 +74,8 @@ static struct tls_context *new_context(const SSL_METHOD *method)
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+    /* One read per record, not two. A larger buffer saves few more, and a peer that stops in the
+     * middle of a record holds all of it. */
     SSL_CTX_set_read_ahead(ssl, 1);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     return context;
@@ -113,9 +111,7 @@ SSL_SESSION *tls_context_find_session(struct tls_context *context, const char *k
     return tls_sessions_find(context->sessions, key);
 }
 
-/* --- servers
- * -------------------------------------------------------------------------------------------------
- */
+/* --- servers -------------------------------------------------------------- */
 
 /* Never a prompt: a server has nobody to ask. */
 static int give_passphrase(char *buffer, int size, int writing, void *user)
@@ -135,22 +131,26 @@ static int load_certificate(SSL_CTX *ssl, const char *file, char *error, size_t 
     fclose(stream);
     if (SSL_CTX_use_certificate_chain_file(ssl, file) == 1)
         return 0;
-    if (ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
+    /* the first error is the cause, those after it are of the callers */
+    if (ERR_GET_REASON(ERR_peek_error()) == PEM_R_NO_START_LINE)
         return say(error, size, "certificate", file, "no PEM certificate in it");
     return say(error, size, "certificate", file, openssl_reason());
 }
 
+/* OpenSSL tries several decoders, each of which leaves its errors. */
 static const char *key_fault(const char *passphrase)
 {
-    switch (ERR_GET_REASON(ERR_peek_error())) {
-    case PEM_R_BAD_PASSWORD_READ:
-        return passphrase ? "passphrase too long" : "encrypted, and no passphrase is set";
-    case PEM_R_NO_START_LINE:
-        return "no PEM private key in it";
-    default:
-        return passphrase ? "passphrase wrong, or the key is damaged"
-                          : "no usable private key (encrypted without a passphrase, or damaged)";
+    const char *fault = "damaged";
+    unsigned long code;
+    while ((code = ERR_get_error())) {
+        if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ)
+            return passphrase ? "passphrase too long" : "encrypted, and no passphrase is set";
+        if (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER && ERR_GET_REASON(code) == ERR_R_UNSUPPORTED)
+            fault = "no PEM private key in it";
+        else if (passphrase)
+            fault = "passphrase wrong, or the key is damaged";
     }
+    return fault;
 }
 
 static int load_key(SSL_CTX *ssl, const struct tls_server_options *options, char *error,
@@ -210,9 +210,7 @@ int tls_server_new(const struct tls_server_options *options, struct tls_context 
     return -1;
 }
 
-/* --- clients
- * -------------------------------------------------------------------------------------------------
- */
+/* --- clients -------------------------------------------------------------- */
 
 static int on_new_session(SSL *ssl, SSL_SESSION *session)
 {

@@ -130,7 +130,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     OPENSSL_cleanse(&key, sizeof key);
     if (result < 0)
         return -1;
-    return index > 0 ? 2 : 1;
+    return !encrypt && (index > 0 || SSL_version(ssl) >= TLS1_3_VERSION) ? 2 : 1;
 }
 
 int tls_ticket_install(SSL_CTX *ssl)

@@ -14,7 +14,7 @@
 #include "server/metrics.h"
 
 #define CLIENTS_MAX    32 /* a few collectors and an operator; each may hold a head and an answer */
-#define CLIENT_TIMEOUT 5000000 /* microseconds, for the request and its answer together */
+#define CLIENT_TIMEOUT 5000000 /* microseconds: a collector on this machine needs milliseconds */
 
 struct client {
     struct timer timer; /* first */
@@ -221,7 +221,7 @@ static void on_accept(struct acceptor *acceptor, int fd, const union address *pe
     admin->clients = client;
     admin->client_count++;
     timer_init(&client->timer, admin->loop, on_time);
-    timer_start(&client->timer, loop_now(admin->loop) + CLIENT_TIMEOUT);
+    timer_start(&client->timer, loop_now(admin->loop) + admin->options.timeout);
 }
 
 static bool is_loopback(const union address *address)
@@ -241,6 +241,8 @@ int admin_open(struct loop *loop, const struct admin_options *options, struct ad
         return -ENOMEM;
     admin->loop = loop;
     admin->options = *options;
+    if (!admin->options.timeout)
+        admin->options.timeout = CLIENT_TIMEOUT;
     int result = acceptor_open(loop, &options->address, on_accept, admin, &admin->acceptor);
     if (result < 0) {
         free(admin);

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/address.h"
 #include "net/loop.h"
@@ -16,6 +17,7 @@ struct admin_options {
     size_t counters_count;
     bool (*is_ready)(void *user); /* false: /readyz answers 503 (starting, draining) */
     void *user;
+    uint64_t timeout; /* microseconds for a request and its answer together; 0: 5 s */
 };
 
 /* 0 or a negative errno (-EPERM: not a loopback address). */

@@ -55,8 +55,6 @@ static int check_settings(const struct loading *loading)
         return fail(loading, "window-max must be at least as large as window");
     if (settings->credit_limit < settings->window)
         return fail(loading, "credit-limit must be at least as large as window");
-    if (settings->memory_limit < settings->credit_limit)
-        return fail(loading, "memory-limit must be at least as large as credit-limit");
     return auth_validate(settings, loading->error, loading->error_size);
 }
 

@@ -15,6 +15,7 @@ struct lookup {
     struct loop *loop;
     int error;
     size_t count;
+    bool is_literal;
     union address addresses[RESOLVE_ADDRESSES_MAX];
 };
 
@@ -106,8 +107,8 @@ static int judge(const struct config *config, const struct lookup *lookup)
 static int print_refused(const struct lookup *lookup, const char *host, uint16_t port)
 {
     char text[ADDRESS_TEXT_MAX];
-    /* As a dial says it: the address where there is but one, else the name. */
-    if (lookup->count == 1)
+    /* As a dial says it: the address when that was asked for, else the name. */
+    if (lookup->is_literal)
         printf("refused: the device gets \"connect EACCES %s\"\n",
                address_format_plain(&lookup->addresses[0], text));
     else
@@ -145,6 +146,7 @@ int explain_run(const struct config *config, const char *host_port)
     }
     if (address_from_host(host, port, &lookup.addresses[0]) == 0) {
         lookup.count = 1;
+        lookup.is_literal = true;
         return print_outcome(config, &lookup, host, port);
     }
     if (host[0] == '[') {

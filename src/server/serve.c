@@ -65,6 +65,8 @@ int serve_main(int argc, char **argv)
     struct config *config = NULL;
     struct server *server = NULL;
     char error[ERROR_MAX];
+    if (settings_answer_help(&serve_table, argc, argv, stdout))
+        return 0;
     if (config_load(argc, argv, &config, error, sizeof error) < 0)
         return fail(error);
     if (config->settings.check_config || config->settings.egress_explain) {

@@ -116,6 +116,7 @@ static const struct setting settings[] = {
         .placeholder = "FOLDER",
         .help = "The folder for what is made here: local CA, certificate, token. Without it "
                 "$STATE_DIRECTORY, for root /var/lib/streamplex, else ~/.local/state/streamplex.",
+        .reloadable = true,
     },
     {
         .name = "workers",

@@ -183,12 +183,23 @@ static void set_limits(struct server *server)
     admission_configure(server->admission, &limits);
 }
 
+/* What was changed and can't take effect in a running server, so that nobody waits for it. */
+static void warn_of_fixed_change(const struct config *before, const struct config *after)
+{
+    const char *name =
+        settings_find_fixed_change(&serve_table, &before->settings, &after->settings);
+    if (name)
+        log_write(LOG_WARNING, LOG_FIELDS(LOG_TEXT("setting", name)),
+                  "a changed setting takes a restart");
+}
+
 static int reload(struct server *server, char *error, size_t error_size)
 {
     struct config *config = NULL;
     struct worker_setup setups[CONFIG_WORKERS_MAX];
     if (config_load(server->argc, server->argv, &config, error, error_size) < 0)
         return -1;
+    warn_of_fixed_change(server->config, config);
     /* What a running server keeps: its threads. */
     config->settings.workers = server->worker_count;
     if (egress_set_own(&config->egress, server->addresses, server->listener_count) < 0) {

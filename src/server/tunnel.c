@@ -23,6 +23,13 @@ static struct counters *counters(struct tunnel *tunnel)
     return &tunnel->worker->counters;
 }
 
+/* The gauge of credit outstanding is the budget's own sum. */
+static void note_credit(struct worker *worker)
+{
+    atomic_store_explicit(&worker->counters.credit_bytes, (int64_t)worker->budget.used,
+                          memory_order_relaxed);
+}
+
 static void service_soon(struct tunnel *tunnel)
 {
     loop_defer(tunnel->worker->loop, &tunnel->service);
@@ -80,6 +87,7 @@ void tunnel_close(struct tunnel *tunnel, const char *reason)
     worker->tunnel_count--;
     worker_drop_slot(worker, tunnel->slot);
     plex_session_free(tunnel->session); /* tells each outbound that it is over */
+    note_credit(worker);
     conn_close(tunnel->conn);
     admission_report(worker->host->admission, &tunnel->peer,
                      tunnel->owner ? ADMISSION_GONE_AUTHED : ADMISSION_GONE_UNAUTHED);
@@ -221,8 +229,7 @@ static void service(struct loop_deferred *deferred)
     arm(tunnel);
     if (more || tunnel->read_on)
         loop_defer_next(worker->loop, &tunnel->service);
-    atomic_store_explicit(&worker->counters.credit_bytes, (int64_t)worker->budget.used,
-                          memory_order_relaxed);
+    note_credit(worker);
 }
 
 static void on_readable(struct conn *conn)
@@ -308,7 +315,7 @@ static void add(struct worker *worker, struct tunnel *tunnel)
 void tunnel_open(struct worker *worker, int fd, const union address *peer, uint64_t id, bool old)
 {
     struct tls_context *tls = old ? worker->setup.tls_old : worker->setup.tls;
-    struct tunnel *tunnel = calloc(1, sizeof *tunnel);
+    struct tunnel *tunnel = worker->draining ? NULL : calloc(1, sizeof *tunnel);
     if (!tunnel || worker_take_slot(worker, tunnel, &tunnel->slot, &tunnel->generation) < 0)
         goto no_tunnel;
     tunnel->worker = worker;
@@ -332,7 +339,8 @@ no_conn:
     worker_drop_slot(worker, tunnel->slot);
 no_tunnel:
     log_write(LOG_ERROR, LOG_FIELDS(LOG_NUMBER("tunnel", id)),
-              "tunnel dropped: out of memory or descriptors");
+              worker->draining ? "tunnel dropped: server drains"
+                               : "tunnel dropped: out of memory or descriptors");
     free(tunnel);
     close(fd);
     admission_report(worker->host->admission, peer, ADMISSION_GONE_UNAUTHED);
@@ -348,7 +356,11 @@ void tunnel_configure(struct tunnel *tunnel)
 
 void tunnel_drain(struct tunnel *tunnel)
 {
-    if (tunnel->session && plex_session_is_authed(tunnel->session)) {
+    if (!tunnel->session) {
+        tunnel_close(tunnel, "server drains");
+        return;
+    }
+    if (plex_session_is_authed(tunnel->session)) {
         plex_session_goaway(tunnel->session, 0);
         service_soon(tunnel);
     }
@@ -366,15 +378,8 @@ void tunnel_substream_over(struct tunnel *tunnel)
 /* Authentication
  * -------------------------------------------------------------------------------------------- */
 
-static void accept_owner(struct tunnel *tunnel, const char *owner)
+static void note_authenticated(struct tunnel *tunnel)
 {
-    if (tunnel->owner)
-        return; /* a tunnel stays its first owner's */
-    tunnel->owner = strdup(owner);
-    if (!tunnel->owner) {
-        tunnel_finish(tunnel, "out of memory");
-        return;
-    }
     admission_report(tunnel->worker->host->admission, &tunnel->peer, ADMISSION_AUTHED);
     counter_add(&counters(tunnel)->tunnels_authed, 1);
     if (plex_session_features(tunnel->session))
@@ -382,28 +387,49 @@ static void accept_owner(struct tunnel *tunnel, const char *owner)
     log_opened(tunnel);
 }
 
-static void decide(struct tunnel *tunnel, enum auth_result result, const char *owner)
+/* A tunnel stays its first owner's, whatever tokens follow. The owner is known before the session
+ * hears of it, for what was held until then begins at once. */
+static void accept_token(struct tunnel *tunnel, const char *owner)
+{
+    bool first = !tunnel->owner;
+    counter_add(&counters(tunnel)->auth_accepted, 1);
+    if (first && !(tunnel->owner = strdup(owner))) {
+        tunnel_finish(tunnel, "out of memory");
+        return;
+    }
+    if (plex_session_authorize(tunnel->session, true) < 0)
+        tunnel_finish(tunnel, "session over while its token was checked");
+    if (first)
+        note_authenticated(tunnel);
+}
+
+static void refuse_token(struct tunnel *tunnel, bool system_error)
 {
     struct counters *count = counters(tunnel);
-    if (plex_session_authorize(tunnel->session, result == AUTH_ACCEPTED) < 0)
-        return; /* the session is over already */
-    switch (result) {
-    case AUTH_ACCEPTED:
-        counter_add(&count->auth_accepted, 1);
-        accept_owner(tunnel, owner);
-        return;
-    case AUTH_REFUSED:
-        counter_add(&count->auth_refused, 1);
-        break;
-    case AUTH_SYSTEM_ERROR:
-        counter_add(&count->auth_system_errors, 1);
-        break;
-    }
     char peer[ADDRESS_TEXT_MAX];
+    counter_add(system_error ? &count->auth_system_errors : &count->auth_refused, 1);
     log_write(LOG_WARNING,
               LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id),
                          LOG_TEXT("peer", address_format(&tunnel->peer, peer))),
-              result == AUTH_REFUSED ? "token refused" : "token not checked: auth system error");
+              system_error ? "token not checked: auth system error" : "token refused");
+    if (plex_session_authorize(tunnel->session, false) < 0)
+        tunnel_finish(tunnel, "session over while its token was checked");
+}
+
+static void decide(struct tunnel *tunnel, enum auth_result result, const char *owner)
+{
+    switch (result) {
+    case AUTH_ACCEPTED:
+        accept_token(tunnel, owner);
+        break;
+    case AUTH_REFUSED:
+        refuse_token(tunnel, false);
+        break;
+    case AUTH_SYSTEM_ERROR:
+        refuse_token(tunnel, true);
+        break;
+    }
+    service_soon(tunnel);
 }
 
 void tunnel_authorize(struct tunnel *tunnel, const struct auth_question *question)

@@ -68,13 +68,13 @@ static void tell_drained(struct loop_message *message)
 
 void worker_check_drained(struct worker *worker)
 {
-    if (!worker->draining || worker->tunnel_count)
+    if (!worker->draining || worker->told_drained || worker->tunnel_count)
         return;
     struct order_message *order = malloc(sizeof *order);
     if (!order)
         return; /* the grace time ends the drain */
     *order = (struct order_message){.message.run = tell_drained, .worker = worker};
-    worker->draining = false; /* told once */
+    worker->told_drained = true;
     loop_post(worker->host->loop, &order->message);
 }
 
@@ -90,7 +90,7 @@ static void drain(struct worker *worker)
 
 static void stop(struct worker *worker)
 {
-    worker->draining = false;
+    worker->told_drained = true; /* nobody waits to hear it any more */
     while (worker->tunnels)
         tunnel_close(worker->tunnels, "server stops");
     loop_stop(worker->loop);

@@ -64,7 +64,7 @@ struct worker {
     struct outbound *reclaim; /* over in this turn, freed at its end */
     struct loop_deferred reclaim_deferred;
 
-    bool draining;
+    bool draining, told_drained;
     _Atomic bool
         alive; /* set by the worker when it gets the main thread's heartbeat, cleared by that */
 

@@ -308,6 +308,7 @@ class Substream:
         self.reset = None
         self.error = None
         self.credit = tunnel.granted["window"] if tunnel.has("flow") else None
+        self.allowance = tunnel.window if tunnel.has("flow") else None  # what the server may still send
         self.ungiven = 0  # consumed, and not yet given back as credit
         self.auto_credit = True
 
@@ -328,6 +329,10 @@ class Substream:
     def _take_data(self, payload):
         if self.end_received:
             raise AssertionError("data after end")
+        if self.allowance is not None:
+            self.allowance -= len(payload)
+            if self.allowance < 0:
+                raise AssertionError(f"the server overran its credit by {-self.allowance} bytes")
         self.received += len(payload)
         self.digest.update(payload)
         if self.keep:
@@ -391,6 +396,7 @@ class Substream:
     def give_credit(self, amount, wait=True):
         credit = frame(self.channel, CREDIT, struct.pack(">I", amount))
         self.ungiven -= min(amount, self.ungiven)
+        self.allowance += amount
         if wait:
             self.tunnel.send_raw(credit)
         else:

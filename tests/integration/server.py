@@ -81,7 +81,7 @@ class Server:
     """`streamplex serve` on ephemeral ports. Arguments are added to the command line; what its log says is in `lines`."""
 
     def __init__(self, *arguments, token=TOKEN, listen=("127.0.0.1:0",), listen_old=(),
-                 egress_allow=("127.0.0.0/8", "::1/128"), certificate=None, admin=True, environment=None, workers=2):
+                 egress_allow=("127.0.0.0/8", "::1/128"), certificate=None, admin=True, environment=None, workers=2, hosts=None):
         self.state = tempfile.mkdtemp(prefix="streamplex-state-")
         certificate, key = certificate or certificates().make("server")
         command = [program(), "serve", "--cert", certificate, "--key", key, "--state", self.state,
@@ -97,6 +97,8 @@ class Server:
         if admin:
             command += ["--admin", "127.0.0.1:0"]
         self.command = command + list(arguments)
+        if hosts is not None:
+            self.command = self._with_hosts(hosts) + self.command
         names = ("PATH", "HOME", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
         self.environment = {name: os.environ[name] for name in names if name in os.environ}
         # Without a quarantine of freed memory, so that what the process holds can be compared with what it held.
@@ -118,6 +120,14 @@ class Server:
             self.kill()
             raise
         self.port = self.ports("tunnels")[0] if listen else None
+
+    def _with_hosts(self, text):
+        """Puts the program into a mount namespace of its own in which /etc/hosts says `text`."""
+        path = os.path.join(self.state, "hosts")
+        with open(path, "w") as file:
+            file.write(text)
+        namespace = ["unshare", "--mount"] + ([] if os.geteuid() == 0 else ["--map-root-user"])
+        return namespace + ["sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', path]
 
     def _read(self):
         for line in self.process.stderr:

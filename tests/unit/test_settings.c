@@ -317,6 +317,11 @@ static void test_environment(void **state)
     assert_int_equal(f->values.items.count, 3);
     assert_string_equal(f->values.items.items[2], "c");
     assert_true(f->values.verbose);
+    /* half of a secret is none */
+    setenv("TEST_SECRET", "a, b", 1);
+    assert_int_equal(read_line(f, ""), 0);
+    assert_int_equal(f->values.secrets.count, 1);
+    assert_string_equal(f->values.secrets.items[0], "a, b");
     /* flag over environment; a list as a whole */
     assert_int_equal(read_line(f, "--name ann --item z --no-verbose"), 0);
     assert_string_equal(f->values.name, "ann");

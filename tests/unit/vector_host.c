@@ -78,12 +78,30 @@ static void on_resume(struct plex_session *session)
 {
 }
 
+/* NULL: no such substream is the program's. */
+static struct vector_substream *find(struct vector_host *host, unsigned long id)
+{
+    for (int i = 0; i < VECTOR_SUBSTREAMS; i++)
+        if (host->substreams[i].substream && host->substreams[i].id == id)
+            return &host->substreams[i];
+    return NULL;
+}
+
+static void add(struct vector_host *host, struct plex_substream *substream)
+{
+    struct vector_substream *own = host->substreams;
+    while (own->substream)
+        if (++own == host->substreams + VECTOR_SUBSTREAMS)
+            abort();
+    *own = (struct vector_substream){.substream = substream, .id = plex_substream_id(substream)};
+}
+
 static void on_open(struct plex_substream *substream, enum plex_kind kind, const char *service,
                     const char *visitor)
 {
     struct vector_host *host = host_of(substream);
     uint16_t id = plex_substream_id(substream);
-    host->substreams[id].substream = substream;
+    add(host, substream);
     if (kind == PLEX_INBOUND)
         tell(host, "open %u inbound %s %s", id, service, visitor);
     else
@@ -130,18 +148,17 @@ static void on_error(struct plex_substream *substream, const char *message, cons
          message);
 }
 
-static void release(struct vector_host *host, uint16_t id)
+static void release(struct vector_substream *own)
 {
-    host->substreams[id].substream = NULL;
-    host->substreams[id].end_after = false;
-    vector_bytes_free(&host->substreams[id].to_send);
+    vector_bytes_free(&own->to_send);
+    *own = (struct vector_substream){0};
 }
 
 static void on_gone(struct plex_substream *substream, int reason)
 {
     struct vector_host *host = host_of(substream);
     uint16_t id = plex_substream_id(substream);
-    release(host, id);
+    release(find(host, id));
     /* Freeing the session at a case's end says so of every substream left. */
     if (reason != PLEX_SUBSTREAM_TUNNEL_GONE)
         tell(host, "gone %u %s", id, plex_error_name(reason));
@@ -149,7 +166,7 @@ static void on_gone(struct plex_substream *substream, int reason)
 
 static size_t on_pull(struct plex_substream *substream, void *buffer, size_t capacity)
 {
-    struct vector_substream *own = &host_of(substream)->substreams[plex_substream_id(substream)];
+    struct vector_substream *own = find(host_of(substream), plex_substream_id(substream));
     size_t length = own->to_send.length < capacity ? own->to_send.length : capacity;
     if (length)
         memcpy(buffer, own->to_send.bytes, length);
@@ -208,7 +225,7 @@ static bool do_open(struct vector_host *host, const char *arguments, const char 
         return strcmp(plex_error_name(error), expected_error) == 0;
     if (error || plex_substream_id(substream) != expected)
         return false;
-    host->substreams[expected].substream = substream;
+    add(host, substream);
     return true;
 }
 
@@ -254,9 +271,9 @@ static bool do_substream(struct vector_host *host, const char *verb, const char 
 {
     char *rest;
     unsigned long id = strtoul(arguments, &rest, 10);
-    if (rest == arguments || id > 65535 || !host->substreams[id].substream)
+    struct vector_substream *own = rest == arguments ? NULL : find(host, id);
+    if (!own)
         return false;
-    struct vector_substream *own = &host->substreams[id];
     arguments = *rest == ' ' ? rest + 1 : rest;
     unsigned port = 0;
     char target[300] = "";
@@ -275,10 +292,10 @@ static bool do_substream(struct vector_host *host, const char *verb, const char 
         do_end(own);
     } else if (strcmp(verb, "close") == 0) {
         plex_substream_close(own->substream);
-        release(host, (uint16_t)id);
+        release(own);
     } else if (strcmp(verb, "abort") == 0) {
         do_abort(own, arguments);
-        release(host, (uint16_t)id);
+        release(own);
     } else {
         return false;
     }

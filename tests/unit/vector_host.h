@@ -5,6 +5,8 @@
 #include "streamplex.h"
 #include "vector_frame.h"
 
+#define VECTOR_SUBSTREAMS 128 /* at once; more than any case opens */
+
 struct vector_told {
     char *text;               /* such as "open 2 net"; NULL for data */
     uint16_t id;              /* data only */
@@ -12,7 +14,8 @@ struct vector_told {
 };
 
 struct vector_substream {
-    struct plex_substream *substream; /* NULL: gone, or given back to the engine */
+    struct plex_substream *substream; /* NULL: free, for it is gone, or given back to the engine */
+    uint16_t id;
     struct vector_bytes to_send;
     bool end_after; /* end once to_send is empty */
 };
@@ -21,7 +24,7 @@ struct vector_host {
     struct plex_session *session;
     struct vector_told *told;
     size_t told_count;
-    struct vector_substream *substreams; /* by id, 65536 of them */
+    struct vector_substream substreams[VECTOR_SUBSTREAMS];
     bool consume_auto;
     size_t memory; /* bytes that the engine holds */
     uint64_t now;
