@@ -13,8 +13,8 @@ static const struct mode {
     const char *name;
     int (*run)(struct rig *rig, struct report *report);
 } modes[] = {
-    {"throughput", mode_throughput}, {"open", mode_open},         {"latency", mode_latency},
-    {"tunnels", mode_tunnels},       {"stall", mode_stall},       {"rtt", mode_rtt},
+    {"throughput", mode_throughput}, {"open", mode_open},     {"latency", mode_latency},
+    {"tunnels", mode_tunnels},       {"stall", mode_stall},   {"rtt", mode_rtt},
     {"fairness", mode_fairness},     {"growth", mode_growth},
 };
 
@@ -77,6 +77,8 @@ static int run(const struct mode *mode, const struct bench_options *options, int
         if (failed) {
             fprintf(stderr, "streamplex bench: the measurement broke off\n");
         }
+        rig_stop_server(&rig);
+        report_check(&report, rig.server_fault == 0, "the server ended with %d", rig.server_fault);
         report_print(&report, stdout);
         status = failed || write_reports(options, &report) < 0 ? 2 : report.failures ? 1 : 0;
     }

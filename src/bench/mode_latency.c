@@ -6,7 +6,7 @@
 #include "bench/modes.h"
 #include "bench/pinger.h"
 
-#define SMOKE_PINGS 500
+#define SMOKE_PINGS 200
 #define WARM_UP     0.3
 
 struct variant {
@@ -115,7 +115,8 @@ int mode_latency(struct rig *rig, struct report *report)
         }
     }
     if (options->beside != BESIDE_NONE) {
-        report_note(report, "hop and plain have no tunnels: there the bulk has a connection of its own");
+        report_note(report,
+                    "hop and plain have no tunnels: there the bulk has a connection of its own");
     }
     return 0;
 }

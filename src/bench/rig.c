@@ -19,6 +19,7 @@
 #include "net/tls.h"
 
 #define SERVER_WAIT_MS 15000
+#define SERVER_STOP_MS 5000
 #define PATH_SIZE      128
 
 static void *plex_alloc(void *user, size_t size)
@@ -191,19 +192,33 @@ static int start_server(struct rig *rig, char *error, size_t error_size)
     path_in(rig, "server.key", key);
     unlink(log);
     char *fixed[] = {
-        "streamplex",     "serve",
-        "--listen",       "127.0.0.1:0",
-        "--state",        rig->folder,
-        "--cert",         certificate,
-        "--key",          key,
-        "--token-file",   token,
-        "--egress-allow", "127.0.0.0/8",
-        "--workers",      "1",
-        "--log-format",   "json",
-        "--idle-timeout", "0",
-        "--drain",        "1s",
+        "streamplex",
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--state",
+        rig->folder,
+        "--cert",
+        certificate,
+        "--key",
+        key,
+        "--token-file",
+        token,
+        "--egress-allow",
+        "127.0.0.0/8",
+        "--workers",
+        "1",
+        "--log-format",
+        "json",
+        "--idle-timeout",
+        "0",
+        "--drain",
+        "1s",
         /* Caps that are there against abuse, and that the bench itself would meet. */
-        "--max-substreams", "32767", "--max-unauthed-per-address", "4096",
+        "--max-substreams",
+        "32767",
+        "--max-unauthed-per-address",
+        "4096",
     };
     size_t count = sizeof(fixed) / sizeof(fixed[0]);
     const struct setting_list *more = &rig->options->server_options;
@@ -212,9 +227,11 @@ static int start_server(struct rig *rig, char *error, size_t error_size)
         return -1;
     }
     memcpy(argv, fixed, sizeof(fixed));
-    memcpy(argv + count, more->items, more->count * sizeof(*argv));
-    int failed = process_start_program(rig->options->program, argv, rig->server_core, log, -1,
-                                       &rig->server);
+    for (size_t i = 0; i < more->count; i++) {
+        argv[count + i] = more->items[i];
+    }
+    int failed =
+        process_start_program(rig->options->program, argv, rig->server_core, log, -1, &rig->server);
     free(argv);
     char last[4096] = "";
     for (int waited = 0; !failed && waited < SERVER_WAIT_MS; waited += 20) {
@@ -305,7 +322,8 @@ static int trust(struct rig *rig, char *error, size_t error_size)
     }
     struct tls_client_options remote = {.ca_file = options->ca, .cache_sessions = true};
     if (options->pin) {
-        remote.pin_sha256 = strncmp(options->pin, "sha256:", 7) == 0 ? options->pin + 7 : options->pin;
+        remote.pin_sha256 =
+            strncmp(options->pin, "sha256:", 7) == 0 ? options->pin + 7 : options->pin;
     }
     return tls_client_new(&remote, &rig->client.tls, error, error_size);
 }
@@ -359,11 +377,10 @@ int rig_start(struct rig *rig, const struct bench_options *options, char *error,
         start_hop(rig, error, error_size) < 0 || trust(rig, error, error_size) < 0) {
         return -1;
     }
-    if (options->server ? find_server(rig, error, error_size) < 0 ||
-                              find_token(rig, error, error_size) < 0
-                        : options_has_route(options, "server") &&
-                              (write_token(rig, error, error_size) < 0 ||
-                               start_server(rig, error, error_size) < 0)) {
+    if (options->server
+            ? find_server(rig, error, error_size) < 0 || find_token(rig, error, error_size) < 0
+            : options_has_route(options, "server") && (write_token(rig, error, error_size) < 0 ||
+                                                       start_server(rig, error, error_size) < 0)) {
         return -1;
     }
     process_pin(rig->client_core);
@@ -387,9 +404,34 @@ static int remove_one(const char *path, const struct stat *status, int type, str
     return remove(path);
 }
 
+static void show_log(const struct rig *rig)
+{
+    char path[PATH_SIZE], tail[4096];
+    path_in(rig, "server.log", path);
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        return;
+    }
+    if (fseek(file, -(long)sizeof(tail) + 1, SEEK_END) < 0) {
+        rewind(file);
+    }
+    size_t size = fread(tail, 1, sizeof(tail) - 1, file);
+    fclose(file);
+    fprintf(stderr, "streamplex bench: the end of the server's log:\n%.*s\n", (int)size, tail);
+}
+
+void rig_stop_server(struct rig *rig)
+{
+    int fault = process_stop(&rig->server, SERVER_STOP_MS);
+    if (fault) {
+        rig->server_fault = fault;
+        show_log(rig);
+    }
+}
+
 void rig_stop_processes(struct rig *rig)
 {
-    process_stop(&rig->server, 2000);
+    rig_stop_server(rig);
     process_stop(&rig->hop, 200);
     process_stop(&rig->targets, 200);
     for (int i = 0; i < rig->delay_count; i++) {
@@ -423,7 +465,7 @@ int rig_restart(struct rig *rig, enum route route, char *error, size_t error_siz
         return start_hop(rig, error, error_size);
     }
     if (route == ROUTE_SERVER && rig->server.pid) {
-        process_stop(&rig->server, 3000);
+        rig_stop_server(rig);
         return start_server(rig, error, error_size);
     }
     return 0;
@@ -485,7 +527,7 @@ void rig_settle(struct rig *rig)
     client_wait(&rig->client, 0.02);
     for (int i = 0; i < 150; i++) {
         volatile struct target_counters *counters = rig->counters;
-        if (counters->accepted == counters->closed) {
+        if (counters->accepted - counters->closed <= rig->held) {
             return;
         }
         client_wait(&rig->client, 0.02);
@@ -529,7 +571,9 @@ struct used rig_usage_end(const struct rig *rig, enum route route, const struct 
     double others = (machine - relay - client - targets) / seconds * 100;
     bool known = usage->machine && !rig->delay_count && (route != ROUTE_SERVER || rig->server_pid);
     return (struct used){
-        .others = !known ? -1 : others > 0 ? others : 0,
+        .others = !known       ? -1
+                  : others > 0 ? others
+                               : 0,
         .seconds = seconds,
         .relay = relay,
         .relay_busy = relay / seconds * 100,
