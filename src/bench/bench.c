@@ -13,8 +13,8 @@ static const struct mode {
     const char *name;
     int (*run)(struct rig *rig, struct report *report);
 } modes[] = {
-    {"throughput", mode_throughput}, {"open", mode_open},         {"latency", mode_latency},
-    {"tunnels", mode_tunnels},       {"stall", mode_stall},       {"rtt", mode_rtt},
+    {"throughput", mode_throughput}, {"open", mode_open},     {"latency", mode_latency},
+    {"tunnels", mode_tunnels},       {"stall", mode_stall},   {"rtt", mode_rtt},
     {"fairness", mode_fairness},     {"growth", mode_growth},
 };
 

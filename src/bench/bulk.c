@@ -51,7 +51,8 @@ static size_t on_pull(struct lane *lane, uint8_t *buffer, size_t capacity)
     if (bulk->checked) {
         memcpy(buffer, pattern_at(bulk->seed, bulk->moved), size);
     }
-    /* Else whatever stands in the buffer goes: nobody looks, and the time belongs to what is measured. */
+    /* Else whatever stands in the buffer goes: nobody looks, and the time belongs to what is
+     * measured. */
     bulk->moved += size;
     if (bulk->limit && bulk->moved == bulk->limit) {
         lane_end(lane);
@@ -153,7 +154,8 @@ static void abort_all(struct bulk *bulks, int count)
     free(bulks);
 }
 
-/* Bytes up as the targets have got them, not as we have sent them: what lies in buffers on the way doesn't count. */
+/* Bytes up as the targets have got them, not as we have sent them: what lies in buffers on the way
+ * doesn't count. */
 static uint64_t moved_up(const struct bulk_plan *plan)
 {
     volatile struct target_counters *counters = plan->rig->counters;
@@ -254,7 +256,9 @@ double bulk_transfer(const struct bulk_plan *plan, uint64_t bytes, struct report
             title, route_names[plan->route], i, (unsigned long long)bulk->moved,
             (unsigned long long)each, (unsigned long long)bulk->answer.received,
             (unsigned long long)bulk->answer.wrong, (unsigned long long)bulk->wrong,
-            bulk->error ? bulk->error : bulk->over ? "closed in order" : "still open");
+            bulk->error  ? bulk->error
+            : bulk->over ? "closed in order"
+                         : "still open");
     }
     abort_all(bulks, count);
     rig_settle(plan->rig);

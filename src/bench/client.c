@@ -131,9 +131,9 @@ int client_connect_from_many(struct client *client, const union address *to)
     }
     if (is_loopback(to)) {
         unsigned source = client->next_source++ % SOURCES;
-        struct sockaddr_in from = {
-            .sin_family = AF_INET,
-            .sin_addr.s_addr = htonl((127u << 24) + (1u << 16) + source / 250 * 256 + source % 250 + 1)};
+        struct sockaddr_in from = {.sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl((127u << 24) + (1u << 16) +
+                                                            source / 250 * 256 + source % 250 + 1)};
         if (bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0) {
             close(fd);
             return -1;

@@ -29,8 +29,7 @@ static bool feed(struct client_tunnel *tunnel, const uint8_t *bytes, size_t leng
 {
     struct plex_session *session = tunnel->session;
     size_t taken = 0;
-    int error =
-        plex_session_feed(session, bytes, length, loop_now(tunnel->client->loop), &taken);
+    int error = plex_session_feed(session, bytes, length, loop_now(tunnel->client->loop), &taken);
     if (tunnel->session != session) {
         return false;
     }
@@ -56,8 +55,8 @@ static void read_some(struct client_tunnel *tunnel)
             return;
         }
         if (got < 0) {
-            lose(tunnel, got == CONN_END ? "the server closed the tunnel"
-                                         : conn_error_text(tunnel->conn));
+            lose(tunnel,
+                 got == CONN_END ? "the server closed the tunnel" : conn_error_text(tunnel->conn));
             return;
         }
         if (!feed(tunnel, client->input, (size_t)got)) {

@@ -32,13 +32,16 @@ struct client_tunnel {
     void *user;
 };
 
-/* Connects, does TLS (resuming the last session that was opened with the same `ticket`; -1: none), sends the token.
- * many_sources: from one of many 127/8 addresses. 0 or -1; nothing is called before this returns. */
-int client_tunnel_open(struct client_tunnel *tunnel, struct client *client, bool many_sources, int ticket,
-                       const struct client_tunnel_callbacks *callbacks) __attribute__((warn_unused_result));
+/* Connects, does TLS (resuming the last session that was opened with the same `ticket`; -1: none),
+ * sends the token. many_sources: from one of many 127/8 addresses. 0 or -1; nothing is called
+ * before this returns. */
+int client_tunnel_open(struct client_tunnel *tunnel, struct client *client, bool many_sources,
+                       int ticket, const struct client_tunnel_callbacks *callbacks)
+    __attribute__((warn_unused_result));
 /* No callback follows. Takes one that isn't open. */
 void client_tunnel_close(struct client_tunnel *tunnel);
 /* A session's name in the cache of the TLS context. */
 void client_ticket_key(const union address *to, int ticket, char key[ADDRESS_TEXT_MAX + 16]);
 /* One tunnel, waited for. 0, or -1 with the reason said on stderr. */
-int client_tunnel_open_now(struct client_tunnel *tunnel, struct client *client) __attribute__((warn_unused_result));
+int client_tunnel_open_now(struct client_tunnel *tunnel, struct client *client)
+    __attribute__((warn_unused_result));

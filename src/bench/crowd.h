@@ -14,9 +14,10 @@ struct crowd {
     struct histogram all;
 };
 
-/* Pingers to the echo, each every `interval` us, spread over the tunnels (one for all, or one each). 0 or -1. */
-int crowd_open(struct crowd *crowd, struct rig *rig, int count, struct client_tunnel *tunnels, int tunnel_count,
-               uint64_t interval) __attribute__((warn_unused_result));
+/* Pingers to the echo, each every `interval` us, spread over the tunnels (one for all, or one
+ * each). 0 or -1. */
+int crowd_open(struct crowd *crowd, struct rig *rig, int count, struct client_tunnel *tunnels,
+               int tunnel_count, uint64_t interval) __attribute__((warn_unused_result));
 /* Forgets what was measured until now. */
 void crowd_restart(struct crowd *crowd);
 /* Adds what was measured; checks that everybody was answered, and rightly. */

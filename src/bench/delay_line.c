@@ -77,7 +77,8 @@ void delay_line_put(struct delay_line *line, const void *bytes, size_t length, u
     }
     ring_write(line, bytes, length);
     uint64_t begin = line->departed > now ? line->departed : now;
-    line->departed = begin + (line->rate ? (uint64_t)((double)length * 1e9 / (double)line->rate) : 0);
+    line->departed =
+        begin + (line->rate ? (uint64_t)((double)length * 1e9 / (double)line->rate) : 0);
     uint64_t due = line->departed + line->delay;
     size_t last = (line->chunk_head + line->chunk_count - 1) % line->chunk_capacity;
     if (line->chunk_count > 0 && due - line->chunks[last].first_due < CHUNK_GRAIN) {
@@ -86,8 +87,7 @@ void delay_line_put(struct delay_line *line, const void *bytes, size_t length, u
         return;
     }
     size_t slot = (line->chunk_head + line->chunk_count++) % line->chunk_capacity;
-    line->chunks[slot] = 
-        (struct delay_line_chunk){.first_due = due, .due = due, .length = length};
+    line->chunks[slot] = (struct delay_line_chunk){.first_due = due, .due = due, .length = length};
 }
 
 void delay_line_end(struct delay_line *line, uint64_t now)

@@ -30,7 +30,7 @@ struct side {
     struct pair *pair;
     struct delay_line line; /* what this side sends, on its way to the other */
     bool readable, writable;
-    bool shut;              /* the other side's end was passed on to us */
+    bool shut; /* the other side's end was passed on to us */
 };
 
 struct pair {
@@ -157,8 +157,8 @@ static void accept_one(int listener)
     int far = socket(destination.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     bool fine = side_init(&pair->near, pair, fd);
     fine = side_init(&pair->far, pair, far) && fine;
-    if (!fine || (connect(far, &destination.any, address_size(&destination)) < 0 &&
-                  errno != EINPROGRESS)) {
+    if (!fine ||
+        (connect(far, &destination.any, address_size(&destination)) < 0 && errno != EINPROGRESS)) {
         pair->over = true;
     }
 }
@@ -170,7 +170,8 @@ static uint64_t next_time(void)
     for (struct pair *pair = pairs.next; pair != &pairs; pair = pair->next) {
         struct side *sides[] = {&pair->near, &pair->far};
         for (int i = 0; i < 2; i++) {
-            uint64_t due = other(sides[i])->writable ? delay_line_next(&sides[i]->line) : UINT64_MAX;
+            uint64_t due =
+                other(sides[i])->writable ? delay_line_next(&sides[i]->line) : UINT64_MAX;
             if (sides[i]->line.used == 0 && other(sides[i])->shut) {
                 due = UINT64_MAX;
             }
@@ -191,8 +192,7 @@ static void wait_events(int listener)
         wait.tv_sec = (time_t)((next - now) / 1000000000u);
         wait.tv_nsec = (long)((next - now) % 1000000000u);
     }
-    int count =
-        epoll_pwait2(epoll_fd, events, EVENTS, next == UINT64_MAX ? NULL : &wait, NULL);
+    int count = epoll_pwait2(epoll_fd, events, EVENTS, next == UINT64_MAX ? NULL : &wait, NULL);
     for (int i = 0; i < count; i++) {
         struct side *side = events[i].data.ptr;
         if (!side) {

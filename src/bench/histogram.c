@@ -10,7 +10,8 @@ void histogram_init(struct histogram *histogram)
     histogram->least = UINT64_MAX;
 }
 
-/* Values under SUB_COUNT have a slot each; then every power of two has SUB_COUNT slots of equal width. */
+/* Values under SUB_COUNT have a slot each; then every power of two has SUB_COUNT slots of equal
+ * width. */
 static unsigned slot_of(uint64_t value)
 {
     if (value < SUB_COUNT) {

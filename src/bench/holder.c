@@ -132,8 +132,7 @@ static int open_one(struct held *held)
         return open_conn(held);
     }
     if (client_tunnel_open(&held->tunnel, &holder->rig->client, true,
-                           holder->resume ? held->ticket : -1,
-                           &tunnel_callbacks) < 0) {
+                           holder->resume ? held->ticket : -1, &tunnel_callbacks) < 0) {
         return -1;
     }
     held->tunnel.user = held;
@@ -149,7 +148,8 @@ static void begin_next(struct holder *holder)
         if (open_one(held) < 0) {
             holder->free_tickets[holder->free_count++] = held->ticket;
             if (!holder->failed++) {
-                snprintf(holder->error, sizeof(holder->error), "no connection: %s", strerror(errno));
+                snprintf(holder->error, sizeof(holder->error), "no connection: %s",
+                         strerror(errno));
             }
         }
     }

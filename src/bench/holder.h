@@ -22,7 +22,8 @@ struct holder {
     struct histogram duration; /* from connect to the answer to the token (hop: to a byte echoed) */
 };
 
-/* Opens `count`, `concurrency` at once, and waits for them. 0, or -1 (memory); `failed` and `lost` tell the rest. */
-int holder_open(struct holder *holder, struct rig *rig, enum route route, int count, int concurrency, bool resume)
-    __attribute__((warn_unused_result));
+/* Opens `count`, `concurrency` at once, and waits for them. 0, or -1 (memory); `failed` and `lost`
+ * tell the rest. */
+int holder_open(struct holder *holder, struct rig *rig, enum route route, int count,
+                int concurrency, bool resume) __attribute__((warn_unused_result));
 void holder_close(struct holder *holder); /* takes one that is zero */

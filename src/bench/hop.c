@@ -1,8 +1,11 @@
-/* The yardstick `hop`: the least that a TLS-to-TCP relay can be. Reads TLS, writes TCP, and the other way round.
+/* The yardstick `hop`: the least that a TLS-to-TCP relay can be. Reads TLS, writes TCP, and the
+ * other way round.
  *
- * It shares nothing with src/net, or the yardstick would shrink with what it measures: epoll, SSL_set_fd, one thread.
- * No authentication, no limits, no deadlines, no log. A connection to port i is relayed to TARGET i; where that is
- * "-" the hop sends back by itself what it reads, which is the least a TLS server can do for a handshake. */
+ * It shares nothing with src/net, or the yardstick would shrink with what it measures: epoll,
+ * SSL_set_fd, one thread. No authentication, no limits, no deadlines, no log. A connection to port
+ * i is relayed to TARGET i; where that is
+ * "-" the hop sends back by itself what it reads, which is the least a TLS server can do for a
+ * handshake. */
 #include "bench/shared.h"
 
 #include <arpa/inet.h>
@@ -48,8 +51,8 @@ struct hop {
     struct hop_end tls, tcp;
     SSL *ssl;
     bool handshaken, answers, over;
-    bool up_ended, down_ended;      /* the device, the target sends no more */
-    struct hop_left up, down;       /* read on one side, and not yet taken by the other */
+    bool up_ended, down_ended; /* the device, the target sends no more */
+    struct hop_left up, down;  /* read on one side, and not yet taken by the other */
     struct hop *next_dead;
 };
 
@@ -250,8 +253,10 @@ static void rewatch(struct hop *hop)
         watch(&hop->tls, hop->up.size ? EPOLLOUT : EPOLLIN);
         return;
     }
-    watch(&hop->tls, (!hop->up.size && !hop->up_ended ? EPOLLIN : 0u) | (hop->down.size ? EPOLLOUT : 0u));
-    watch(&hop->tcp, (!hop->down.size && !hop->down_ended ? EPOLLIN : 0u) | (hop->up.size ? EPOLLOUT : 0u));
+    watch(&hop->tls,
+          (!hop->up.size && !hop->up_ended ? EPOLLIN : 0u) | (hop->down.size ? EPOLLOUT : 0u));
+    watch(&hop->tcp,
+          (!hop->down.size && !hop->down_ended ? EPOLLIN : 0u) | (hop->up.size ? EPOLLOUT : 0u));
 }
 
 static int tcp_options(int fd)
@@ -334,8 +339,8 @@ static void accept_some(struct hop_end *listener)
         }
         hop->ssl = ssl;
         hop->answers = listener->target.sin_port == 0;
-        hop->tls = (struct hop_end){
-            .what = HOP_TLS, .fd = fd, .hop = hop, .target = listener->target};
+        hop->tls =
+            (struct hop_end){.what = HOP_TLS, .fd = fd, .hop = hop, .target = listener->target};
         hop->tcp = (struct hop_end){.what = HOP_TCP, .fd = -1, .hop = hop};
         watch(&hop->tls, EPOLLIN);
     }
@@ -363,7 +368,8 @@ static int listen_for(const char *target)
     socklen_t size = sizeof(name);
     end->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (end->fd < 0 || bind(end->fd, (struct sockaddr *)&name, size) < 0 ||
-        listen(end->fd, SOMAXCONN) < 0 || getsockname(end->fd, (struct sockaddr *)&name, &size) < 0) {
+        listen(end->fd, SOMAXCONN) < 0 ||
+        getsockname(end->fd, (struct sockaddr *)&name, &size) < 0) {
         free(end);
         return 0;
     }

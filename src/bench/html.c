@@ -8,10 +8,10 @@
 #include "bench/report.h"
 
 /* What a row is about is one of these: it gets bars. */
-static const enum metric headlines[] = {METRIC_RATE,        METRIC_OPENS, METRIC_HANDSHAKES,
-                                        METRIC_MEMORY_EACH, METRIC_P50,   METRIC_CPU_MB,
+static const enum metric headlines[] = {METRIC_RATE,        METRIC_OPENS,        METRIC_HANDSHAKES,
+                                        METRIC_MEMORY_EACH, METRIC_P50,          METRIC_CPU_MB,
                                         METRIC_CPU_OPEN,    METRIC_CPU_HANDSHAKE};
-#define HEADLINES      (sizeof(headlines) / sizeof(headlines[0]))
+#define HEADLINES       (sizeof(headlines) / sizeof(headlines[0]))
 #define HEADLINES_A_ROW 2
 
 static const char style[] =
@@ -41,7 +41,8 @@ static const char style[] =
     "th{text-align:right;font-weight:600;color:var(--soft);padding:4px 10px;"
     "border-bottom:1px solid var(--rule)}"
     "td{text-align:right;padding:4px 10px;border-bottom:1px solid var(--rule);"
-    "font-variant-numeric:tabular-nums}th:first-child,td:first-child{text-align:left;padding-left:0}"
+    "font-variant-numeric:tabular-nums}th:first-child,td:first-child{text-align:left;padding-left:"
+    "0}"
     "td small{color:var(--soft)}.wide{overflow-x:auto}ul{padding-left:20px;color:var(--soft)}";
 
 static void escape(FILE *out, const char *text)
@@ -103,7 +104,8 @@ static void write_bars(FILE *out, const struct report_row *row)
 static size_t distribution(const struct histogram *histogram, double **ret_x, double **ret_y)
 {
     size_t count = 0;
-    double *x = malloc(HISTOGRAM_SLOTS * sizeof(double)), *y = malloc(HISTOGRAM_SLOTS * sizeof(double));
+    double *x = malloc(HISTOGRAM_SLOTS * sizeof(double)),
+           *y = malloc(HISTOGRAM_SLOTS * sizeof(double));
     uint64_t seen = 0;
     for (unsigned i = 0; x && y && i < HISTOGRAM_SLOTS; i++) {
         if (!histogram->slots[i]) {

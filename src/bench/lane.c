@@ -93,7 +93,8 @@ static void write_some(struct lane *lane)
             return;
         }
         uint8_t *chunk = lane->client->output;
-        size_t size = lane->callbacks->on_pull ? lane->callbacks->on_pull(lane, chunk, capacity) : 0;
+        size_t size =
+            lane->callbacks->on_pull ? lane->callbacks->on_pull(lane, chunk, capacity) : 0;
         if (lane->conn != conn) {
             return;
         }
@@ -283,8 +284,8 @@ static int open_substream(struct lane *lane)
         0) {
         return -1;
     }
-    if (plex_substream_connect(lane->substream, address_format_host(&to, host), address_port(&to)) !=
-        0) {
+    if (plex_substream_connect(lane->substream, address_format_host(&to, host),
+                               address_port(&to)) != 0) {
         lane_abort(lane);
         return -1;
     }

@@ -1,4 +1,5 @@
-/* Who waits how long: many small ones beside one that takes all it gets, on one tunnel, and tunnel beside tunnel. */
+/* Who waits how long: many small ones beside one that takes all it gets, on one tunnel, and tunnel
+ * beside tunnel. */
 #include <stdlib.h>
 
 #include "bench/bulk.h"
@@ -47,7 +48,8 @@ static int measure_beside(struct rig *rig, struct report *report, struct crowd *
             stuck += bulks[i].over || bulks[i].moved == 0;
         }
         if (count) {
-            row_add(what->row, ROUTE_SERVER, METRIC_BULK, (double)(sum - moved) / used.seconds / 1e6);
+            row_add(what->row, ROUTE_SERVER, METRIC_BULK,
+                    (double)(sum - moved) / used.seconds / 1e6);
             report_check(report, stuck == 0, "%s: %d of %d bulk lanes are stuck", what->row->title,
                          stuck, count);
         }
@@ -140,8 +142,9 @@ int mode_fairness(struct rig *rig, struct report *report)
             return -1;
         }
     }
-    report_note(report, "each of the %d sends a byte every %d ms; the greedy tunnel has %d bulk "
-                        "substreams up and %d down",
+    report_note(report,
+                "each of the %d sends a byte every %d ms; the greedy tunnel has %d bulk "
+                "substreams up and %d down",
                 count, INTERVAL / 1000, each, each);
     return 0;
 }

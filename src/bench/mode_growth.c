@@ -1,4 +1,5 @@
-/* Growth: what one tunnel and one substream get when many others are there, idle, and what those cost. */
+/* Growth: what one tunnel and one substream get when many others are there, idle, and what those
+ * cost. */
 #include <stdlib.h>
 
 #include "bench/bulk.h"
@@ -8,9 +9,10 @@
 #include "bench/opener.h"
 #include "bench/pinger.h"
 
-#define LEVELS      3
-#define OPENS       64 /* under way at once */
-#define OTHER_FILES 300 /* of server and bench beside those that are held: opens under way and the like */
+#define LEVELS 3
+#define OPENS  64 /* under way at once */
+#define OTHER_FILES                                                                                \
+    300 /* of server and bench beside those that are held: opens under way and the like */
 
 struct level {
     int count;
@@ -136,8 +138,7 @@ static int measure_opens(struct rig *rig, struct client_tunnel *tunnel, struct r
                  (unsigned long long)result.failed, result.error);
     row_add(row, ROUTE_SERVER, METRIC_OPENS, (double)result.opens / result.used.seconds);
     if (rig->server_pid && result.opens) {
-        row_add(row, ROUTE_SERVER, METRIC_CPU_OPEN,
-                result.used.relay * 1e6 / (double)result.opens);
+        row_add(row, ROUTE_SERVER, METRIC_CPU_OPEN, result.used.relay * 1e6 / (double)result.opens);
     }
     return 0;
 }
@@ -230,7 +231,8 @@ int mode_growth(struct rig *rig, struct report *report)
     struct level levels[2 * LEVELS];
     for (int i = 0; i < 2 * LEVELS; i++) {
         bool is_tunnel = i >= LEVELS;
-        int wanted = options->smoke ? few[i % LEVELS] : (is_tunnel ? tunnels : substreams)[i % LEVELS];
+        int wanted =
+            options->smoke ? few[i % LEVELS] : (is_tunnel ? tunnels : substreams)[i % LEVELS];
         int count = wanted < most ? wanted : most;
         levels[i] = (struct level){
             .count = count,
@@ -250,8 +252,9 @@ int mode_growth(struct rig *rig, struct report *report)
             }
         }
     }
-    report_note(report, "one tunnel works (a bulk upload, then %d opens at once, then round trips) "
-                        "and the others are idle",
+    report_note(report,
+                "one tunnel works (a bulk upload, then %d opens at once, then round trips) "
+                "and the others are idle",
                 OPENS);
     return 0;
 }

@@ -115,7 +115,8 @@ int mode_latency(struct rig *rig, struct report *report)
         }
     }
     if (options->beside != BESIDE_NONE) {
-        report_note(report, "hop and plain have no tunnels: there the bulk has a connection of its own");
+        report_note(report,
+                    "hop and plain have no tunnels: there the bulk has a connection of its own");
     }
     return 0;
 }

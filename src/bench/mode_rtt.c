@@ -1,4 +1,5 @@
-/* One substream over a long, fat road: how near it comes to TCP alone on the same road, and how soon. */
+/* One substream over a long, fat road: how near it comes to TCP alone on the same road, and how
+ * soon. */
 #include "bench/bulk.h"
 #include "bench/client_tunnel.h"
 #include "bench/modes.h"

@@ -51,15 +51,17 @@ static void restart_histograms(struct stall_run *run)
 static void judge(struct stall_run *run, bool legacy)
 {
     struct report *report = run->report;
-    report_check(report, !run->other_ping.over && run->other_ping.wrong == 0 &&
-                             run->other_histogram.count > 0,
+    report_check(report,
+                 !run->other_ping.over && run->other_ping.wrong == 0 &&
+                     run->other_histogram.count > 0,
                  "another tunnel broke: %s",
                  run->other_ping.error ? run->other_ping.error : "no ping came back");
     report_check(report, !run->same_ping.over && run->same_ping.wrong == 0,
                  "the same tunnel broke: %s",
                  run->same_ping.error ? run->same_ping.error : "wrong bytes");
     if (!legacy) {
-        report_check(report, run->same_histogram.count > 0, "siblings of the stalled substream waited");
+        report_check(report, run->same_histogram.count > 0,
+                     "siblings of the stalled substream waited");
     }
 }
 

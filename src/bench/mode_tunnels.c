@@ -12,8 +12,7 @@
 static int warm_up(struct rig *rig, enum route route, int concurrency, bool resume)
 {
     struct holder holder;
-    if (holder_open(&holder, rig, route, WARM_UP_ROUNDS * concurrency, concurrency,
-                    resume) < 0) {
+    if (holder_open(&holder, rig, route, WARM_UP_ROUNDS * concurrency, concurrency, resume) < 0) {
         return -1;
     }
     client_wait(&rig->client, 0.2);
@@ -109,7 +108,9 @@ int mode_tunnels(struct rig *rig, struct report *report)
             }
         }
     }
-    report_note(report, "hop: no target is dialled; a handshake and a byte sent back, which is what OpenSSL "
-                        "costs alone");
+    report_note(
+        report,
+        "hop: no target is dialled; a handshake and a byte sent back, which is what OpenSSL "
+        "costs alone");
     return 0;
 }

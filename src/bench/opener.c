@@ -72,8 +72,8 @@ static void begin(struct opener *opener)
     opener->sent = opener->echoed = opener->wrong = false;
     opener->began = client_now();
     struct client *client = &plan->rig->client;
-    if (lane_open(&opener->lane, client, plan->route, plan->tunnel, TARGET_ECHO,
-                  client->early_data, &callbacks) < 0) {
+    if (lane_open(&opener->lane, client, plan->route, plan->tunnel, TARGET_ECHO, client->early_data,
+                  &callbacks) < 0) {
         fail(run, "an open is refused here");
         run->done++;
         client_wake(client);
@@ -91,8 +91,7 @@ static void on_closed(struct lane *lane, const char *error)
         run->result->opens++;
         histogram_add(&run->result->duration, client_now() - opener->began);
     }
-    if ((run->plan->limit && run->done >= run->plan->limit) ||
-        run->result->failed > FAILURES_MAX) {
+    if ((run->plan->limit && run->done >= run->plan->limit) || run->result->failed > FAILURES_MAX) {
         run->stopping = true;
         client_wake(lane->client);
         return;

@@ -101,7 +101,8 @@ static const struct setting settings[] = {
      .offset = AT(routes),
      .fallback = "server,hop,plain",
      .placeholder = "ROUTE[,ROUTE]...",
-     .help = "What is measured, in turn: server, hop (a bare TLS-to-TCP relay), plain (TCP, no proxy)."},
+     .help = "What is measured, in turn: server, hop (a bare TLS-to-TCP relay), plain (TCP, no "
+             "proxy)."},
     {.name = "rounds",
      .type = SETTING_NUMBER,
      .offset = AT(rounds),

@@ -33,5 +33,6 @@ extern const struct settings_table bench_table;
 /* "1gbit", "100mbit", "800kbit", "0": bytes a second. 0, or -1. */
 int options_parse_rate(const char *text, uint64_t *ret_rate) __attribute__((warn_unused_result));
 /* 0, or -1 with a sentence: what the table can't say by itself. */
-int options_check(const struct bench_options *options, char *error, size_t error_size) __attribute__((warn_unused_result));
+int options_check(const struct bench_options *options, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
 bool options_has_route(const struct bench_options *options, const char *route);

@@ -1,8 +1,9 @@
-/* The bytes that the bench sends: each depends on its position and on the stream's seed, and making or checking them
- * costs no more than a memcpy or a memcmp, so that the same bytes serve measuring and proving.
+/* The bytes that the bench sends: each depends on its position and on the stream's seed, and making
+ * or checking them costs no more than a memcpy or a memcmp, so that the same bytes serve measuring
+ * and proving.
  *
- * They repeat after PATTERN_PERIOD bytes, a prime: what is lost, doubled or moved by whole frames, records or buffers
- * shows. A loss of whole periods shows in the counts, which are compared too. */
+ * They repeat after PATTERN_PERIOD bytes, a prime: what is lost, doubled or moved by whole frames,
+ * records or buffers shows. A loss of whole periods shows in the counts, which are compared too. */
 #pragma once
 
 #include <stddef.h>

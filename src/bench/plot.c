@@ -70,7 +70,10 @@ static double round_step(double span, int count)
     while (step * 10 <= wanted) {
         step *= 10;
     }
-    return wanted > step * 5 ? step * 10 : wanted > step * 2 ? step * 5 : wanted > step ? step * 2 : step;
+    return wanted > step * 5   ? step * 10
+           : wanted > step * 2 ? step * 5
+           : wanted > step     ? step * 2
+                               : step;
 }
 
 static void number_text(double value, char text[32])
@@ -111,7 +114,8 @@ static void linear_ticks(const struct plot *plot, const struct plot_axis *axis, 
     }
 }
 
-static void logarithmic_ticks(const struct plot *plot, const struct plot_axis *axis, bool horizontal)
+static void logarithmic_ticks(const struct plot *plot, const struct plot_axis *axis,
+                              bool horizontal)
 {
     static const double parts[] = {1, 2, 5};
     double decade = 1;
@@ -139,9 +143,8 @@ static void percentile_ticks(const struct plot *plot, const struct plot_axis *ax
     static const struct {
         double at;
         const char *text;
-    } ticks[] = {{0, "0"},     {0.30103, "50 %"}, {1, "90 %"},
-                 {2, "99 %"},  {3, "99.9 %"},     {4, "99.99 %"},
-                 {5, "99.999 %"}};
+    } ticks[] = {{0, "0"},      {0.30103, "50 %"}, {1, "90 %"},    {2, "99 %"},
+                 {3, "99.9 %"}, {4, "99.99 %"},    {5, "99.999 %"}};
     for (size_t i = 0; i < sizeof(ticks) / sizeof(ticks[0]); i++) {
         if (ticks[i].at <= axis->most) {
             tick(plot, horizontal, ticks[i].at, ticks[i].text);

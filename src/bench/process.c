@@ -14,7 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static void become(const char *program, char *const *argv, int core, const char *log, int keep, int out)
+static void become(const char *program, char *const *argv, int core, const char *log, int keep,
+                   int out)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* A measurement that is stopped with Ctrl-C stops its processes itself, in order. */
@@ -116,7 +117,8 @@ static uint64_t clock_ns(clockid_t clock)
 uint64_t process_cpu(pid_t pid)
 {
     clockid_t clock;
-    /* The process's own CPU clock: all threads, to the nanosecond, where /proc/PID/stat counts in 10 ms. */
+    /* The process's own CPU clock: all threads, to the nanosecond, where /proc/PID/stat counts in
+     * 10 ms. */
     return pid > 0 && clock_getcpuclockid(pid, &clock) == 0 ? clock_ns(clock) : 0;
 }
 
@@ -148,7 +150,8 @@ static uint64_t read_kilobytes(const char *path, const char *key)
 uint64_t process_memory(pid_t pid)
 {
     char path[64];
-    /* smaps_rollup walks the page tables; VmRSS in status lags behind by up to 64 pages a thread. */
+    /* smaps_rollup walks the page tables; VmRSS in status lags behind by up to 64 pages a thread.
+     */
     snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
     uint64_t bytes = read_kilobytes(path, "Rss:");
     if (!bytes) {

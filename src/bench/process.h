@@ -1,4 +1,5 @@
-/* The processes that a measurement is made of: starting them, each on its core, and what they cost. */
+/* The processes that a measurement is made of: starting them, each on its core, and what they cost.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -7,19 +8,22 @@
 #include <sys/types.h>
 
 struct process {
-    pid_t pid;    /* 0: none */
-    int out;      /* its standard output, to read; -1: not ours */
+    pid_t pid; /* 0: none */
+    int out;   /* its standard output, to read; -1: not ours */
 };
 
-/* Starts this program with `argv` (argv[0] is what it calls itself; NULL ends it) on `core` (-1: any). Its standard
- * error goes to the file `log` (NULL: to ours); it dies with us. Descriptor `keep` (-1: none) is inherited. 0 or -1. */
-int process_start(char *const *argv, int core, const char *log, int keep, struct process *ret_process)
-    __attribute__((warn_unused_result));
+/* Starts this program with `argv` (argv[0] is what it calls itself; NULL ends it) on `core` (-1:
+ * any). Its standard error goes to the file `log` (NULL: to ours); it dies with us. Descriptor
+ * `keep` (-1: none) is inherited. 0 or -1. */
+int process_start(char *const *argv, int core, const char *log, int keep,
+                  struct process *ret_process) __attribute__((warn_unused_result));
 /* The same with another program; NULL: this one. */
-int process_start_program(const char *program, char *const *argv, int core, const char *log, int keep,
-                          struct process *ret_process) __attribute__((warn_unused_result));
+int process_start_program(const char *program, char *const *argv, int core, const char *log,
+                          int keep, struct process *ret_process)
+    __attribute__((warn_unused_result));
 /* Reads one line of its output, at most 10 s. 0 or -1. */
-int process_read_line(struct process *process, char *line, size_t size) __attribute__((warn_unused_result));
+int process_read_line(struct process *process, char *line, size_t size)
+    __attribute__((warn_unused_result));
 /* SIGTERM, and SIGKILL after `grace_ms`. Takes one that was never started. */
 void process_stop(struct process *process, int grace_ms);
 bool process_is_alive(const struct process *process);
@@ -37,6 +41,6 @@ uint64_t process_kernel_slab(void);
 uint64_t process_machine_cpu(void);
 
 int process_core_count(void);
-void process_pin(int core); /* us; -1: nothing */
+void process_pin(int core);     /* us; -1: nothing */
 void process_raise_files(void); /* RLIMIT_NOFILE to the hard limit */
 uint64_t process_max_files(void);

@@ -177,8 +177,7 @@ static void add_note(struct report *report, const char *format, va_list argument
     if (vasprintf(&note, format, arguments) < 0) {
         note = NULL;
     }
-    report->notes =
-        must(realloc(report->notes, (report->note_count + 1) * sizeof(*report->notes)));
+    report->notes = must(realloc(report->notes, (report->note_count + 1) * sizeof(*report->notes)));
     report->notes[report->note_count++] = must(note);
 }
 
@@ -209,7 +208,8 @@ bool report_check(struct report *report, bool right, const char *format, ...)
     return false;
 }
 
-/* The table ------------------------------------------------------------------------------------- */
+/* The table -------------------------------------------------------------------------------------
+ */
 
 static bool has_metric(const struct report_row *row, int metric)
 {
@@ -310,8 +310,9 @@ static void note_others(struct report *report)
         }
     }
     if (most >= OTHERS_LIMIT) {
-        report_note(report, "other processes took up to %.0f %% of a core meanwhile: the figures "
-                            "are disturbed",
+        report_note(report,
+                    "other processes took up to %.0f %% of a core meanwhile: the figures "
+                    "are disturbed",
                     most);
     }
 }

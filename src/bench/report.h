@@ -1,5 +1,5 @@
-/* What a run found: rows of metrics by route, each a series with a value a round; printed as a table, written as JSON
- * (report_json.c) and as a page (html.c). */
+/* What a run found: rows of metrics by route, each a series with a value a round; printed as a
+ * table, written as JSON (report_json.c) and as a page (html.c). */
 #pragma once
 
 #include <stdbool.h>
@@ -48,7 +48,7 @@ struct metric_facts {
     const char *label; /* a column's head */
     const char *unit;
     int decimals;
-    bool compared;     /* ratios to hop and plain mean something */
+    bool compared; /* ratios to hop and plain mean something */
 };
 extern const struct metric_facts metric_facts[METRIC_COUNT];
 
@@ -63,8 +63,8 @@ struct report_row {
     struct series series[METRIC_COUNT][ROUTE_COUNT];
     struct histogram *latency[ROUTE_COUNT]; /* all rounds'; NULL: none */
     struct timeline rate[ROUTE_COUNT];      /* MB/s over seconds */
-    const char *group;                      /* rows of one growth: "substreams", "tunnels"; NULL: none. Static */
-    double at;                              /* ...and how many */
+    const char *group; /* rows of one growth: "substreams", "tunnels"; NULL: none. Static */
+    double at;         /* ...and how many */
     struct report_row *next;
 };
 
@@ -82,7 +82,8 @@ struct report {
 
 void report_init(struct report *report, const char *mode, int argc, char **argv);
 void report_deinit(struct report *report);
-struct report_row *report_row(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct report_row *report_row(struct report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void row_add(struct report_row *row, enum route route, enum metric metric, double value);
 /* Adds the percentiles of one round, and the round to what is drawn. */
 void row_add_latency(struct report_row *row, enum route route, const struct histogram *histogram);
@@ -90,11 +91,15 @@ void row_add_latency(struct report_row *row, enum route route, const struct hist
 void row_add_used(struct report_row *row, enum route route, const struct used *used);
 void timeline_add(struct timeline *timeline, double seconds, double value);
 void timeline_clear(struct timeline *timeline);
-void report_note(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void report_note(struct report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* A check of --smoke, or of any counted run: says what is wrong and counts it. Returns `right`. */
-bool report_check(struct report *report, bool right, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool report_check(struct report *report, bool right, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 void report_print(struct report *report, FILE *stream);
 /* 0 or -1 with errno. */
-int report_write_json(const struct report *report, const char *path) __attribute__((warn_unused_result));
-int report_write_html(const struct report *report, const char *path) __attribute__((warn_unused_result));
+int report_write_json(const struct report *report, const char *path)
+    __attribute__((warn_unused_result));
+int report_write_html(const struct report *report, const char *path)
+    __attribute__((warn_unused_result));

@@ -89,11 +89,10 @@ int report_write_json(const struct report *report, const char *path)
     for (size_t i = 0; i < report->note_count; i++) {
         json_array_append_new(notes, json_string(report->notes[i]));
     }
-    json_t *root =
-        json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:i, s:b}", "mode", report->mode, "command",
-                  report->command, "machine", report->facts, "rows", rows, "notes", notes, "checks",
-                  report->checks, "wrong", report->failures, "bench_limited",
-                  report->client_limited);
+    json_t *root = json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:i, s:b}", "mode", report->mode,
+                             "command", report->command, "machine", report->facts, "rows", rows,
+                             "notes", notes, "checks", report->checks, "wrong", report->failures,
+                             "bench_limited", report->client_limited);
     errno = 0;
     int failed = root ? json_dump_file(root, path, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : -1;
     json_decref(root);

@@ -191,19 +191,33 @@ static int start_server(struct rig *rig, char *error, size_t error_size)
     path_in(rig, "server.key", key);
     unlink(log);
     char *fixed[] = {
-        "streamplex",     "serve",
-        "--listen",       "127.0.0.1:0",
-        "--state",        rig->folder,
-        "--cert",         certificate,
-        "--key",          key,
-        "--token-file",   token,
-        "--egress-allow", "127.0.0.0/8",
-        "--workers",      "1",
-        "--log-format",   "json",
-        "--idle-timeout", "0",
-        "--drain",        "1s",
+        "streamplex",
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--state",
+        rig->folder,
+        "--cert",
+        certificate,
+        "--key",
+        key,
+        "--token-file",
+        token,
+        "--egress-allow",
+        "127.0.0.0/8",
+        "--workers",
+        "1",
+        "--log-format",
+        "json",
+        "--idle-timeout",
+        "0",
+        "--drain",
+        "1s",
         /* Caps that are there against abuse, and that the bench itself would meet. */
-        "--max-substreams", "32767", "--max-unauthed-per-address", "4096",
+        "--max-substreams",
+        "32767",
+        "--max-unauthed-per-address",
+        "4096",
     };
     size_t count = sizeof(fixed) / sizeof(fixed[0]);
     const struct setting_list *more = &rig->options->server_options;
@@ -213,8 +227,8 @@ static int start_server(struct rig *rig, char *error, size_t error_size)
     }
     memcpy(argv, fixed, sizeof(fixed));
     memcpy(argv + count, more->items, more->count * sizeof(*argv));
-    int failed = process_start_program(rig->options->program, argv, rig->server_core, log, -1,
-                                       &rig->server);
+    int failed =
+        process_start_program(rig->options->program, argv, rig->server_core, log, -1, &rig->server);
     free(argv);
     char last[4096] = "";
     for (int waited = 0; !failed && waited < SERVER_WAIT_MS; waited += 20) {
@@ -305,7 +319,8 @@ static int trust(struct rig *rig, char *error, size_t error_size)
     }
     struct tls_client_options remote = {.ca_file = options->ca, .cache_sessions = true};
     if (options->pin) {
-        remote.pin_sha256 = strncmp(options->pin, "sha256:", 7) == 0 ? options->pin + 7 : options->pin;
+        remote.pin_sha256 =
+            strncmp(options->pin, "sha256:", 7) == 0 ? options->pin + 7 : options->pin;
     }
     return tls_client_new(&remote, &rig->client.tls, error, error_size);
 }
@@ -359,11 +374,10 @@ int rig_start(struct rig *rig, const struct bench_options *options, char *error,
         start_hop(rig, error, error_size) < 0 || trust(rig, error, error_size) < 0) {
         return -1;
     }
-    if (options->server ? find_server(rig, error, error_size) < 0 ||
-                              find_token(rig, error, error_size) < 0
-                        : options_has_route(options, "server") &&
-                              (write_token(rig, error, error_size) < 0 ||
-                               start_server(rig, error, error_size) < 0)) {
+    if (options->server
+            ? find_server(rig, error, error_size) < 0 || find_token(rig, error, error_size) < 0
+            : options_has_route(options, "server") && (write_token(rig, error, error_size) < 0 ||
+                                                       start_server(rig, error, error_size) < 0)) {
         return -1;
     }
     process_pin(rig->client_core);
@@ -529,7 +543,9 @@ struct used rig_usage_end(const struct rig *rig, enum route route, const struct 
     double others = (machine - relay - client - targets) / seconds * 100;
     bool known = usage->machine && !rig->delay_count && (route != ROUTE_SERVER || rig->server_pid);
     return (struct used){
-        .others = !known ? -1 : others > 0 ? others : 0,
+        .others = !known       ? -1
+                  : others > 0 ? others
+                               : 0,
         .seconds = seconds,
         .relay = relay,
         .relay_busy = relay / seconds * 100,

@@ -1,5 +1,5 @@
-/* The rig: what a run measures with. The server (ours to start with --self), the hop, the targets, each a process on
- * its core, and the client that reaches them. */
+/* The rig: what a run measures with. The server (ours to start with --self), the hop, the targets,
+ * each a process on its core, and the client that reaches them. */
 #pragma once
 
 #include <stdbool.h>
@@ -22,7 +22,7 @@ struct rig {
     pid_t server_pid; /* 0: not known, then neither CPU nor memory of the server is */
     struct target_counters *counters;
     int counters_fd;
-    char folder[64]; /* temporary: state of the server, its log */
+    char folder[64];              /* temporary: state of the server, its log */
     int server_core, client_core; /* -1: not pinned */
     struct signals *signals;
 };
@@ -33,8 +33,10 @@ int rig_start(struct rig *rig, const struct bench_options *options, char *error,
 void rig_stop(struct rig *rig);
 /* The processes and the folder alone: all that outlives an _exit(). */
 void rig_stop_processes(struct rig *rig);
-/* The server (with --self) or the hop anew, with the memory of a new process. 0 or -1 with `error`. */
-int rig_restart(struct rig *rig, enum route route, char *error, size_t error_size) __attribute__((warn_unused_result));
+/* The server (with --self) or the hop anew, with the memory of a new process. 0 or -1 with `error`.
+ */
+int rig_restart(struct rig *rig, enum route route, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
 /* Puts a delay line before server, hop and targets of sink and source. 0 or -1 with `error`. */
 int rig_delay(struct rig *rig, uint64_t rtt_us, const char *rate, char *error, size_t error_size)
     __attribute__((warn_unused_result));
@@ -48,7 +50,7 @@ void rig_progress(const char *format, ...) __attribute__((format(printf, 1, 2)))
 
 /* One measurement's costs. */
 struct usage {
-    uint64_t began;                      /* ns */
+    uint64_t began;                           /* ns */
     uint64_t relay, client, targets, machine; /* CPU, ns */
 };
 struct used {

@@ -1,5 +1,5 @@
-/* What the bench's processes tell each other beside the connections: counters in shared memory, and the line of
- * ports that each prints when it listens. */
+/* What the bench's processes tell each other beside the connections: counters in shared memory, and
+ * the line of ports that each prints when it listens. */
 #pragma once
 
 #include <stdint.h>
@@ -15,7 +15,8 @@ enum target_kind {
 
 #define SINK_UNCHECKED UINT64_MAX
 
-/* All numbers in the byte order of this machine: both ends of them are this program on this machine. */
+/* All numbers in the byte order of this machine: both ends of them are this program on this
+ * machine. */
 struct sink_answer {
     uint64_t received; /* without the seed */
     uint64_t wrong;    /* bytes that aren't the pattern's; 0 when SINK_UNCHECKED */
@@ -33,9 +34,11 @@ struct target_counters {
 };
 
 /* Hidden commands of `streamplex bench`, each a process of its own. They end with their parent. */
-/* [HOST] [FD of a file that holds struct target_counters]: prints a port for each kind on one line. */
+/* [HOST] [FD of a file that holds struct target_counters]: prints a port for each kind on one line.
+ */
 int targets_main(int argc, char **argv);
-/* CERTIFICATE KEY TARGET...: prints a port for each TARGET, which is HOST:PORT, or "-": answers by itself. */
+/* CERTIFICATE KEY TARGET...: prints a port for each TARGET, which is HOST:PORT, or "-": answers by
+ * itself. */
 int hop_main(int argc, char **argv);
 /* HOST:PORT RTT_MS RATE ("1gbit"; 0: no bound): prints its port. */
 int delay_relay_main(int argc, char **argv);

@@ -18,8 +18,8 @@
 
 #include "bench/pattern.h"
 
-/* Several addresses share a port, so that short connections to them don't run out of ephemeral ports, of which one
- * pair of addresses has 28,000 a minute. */
+/* Several addresses share a port, so that short connections to them don't run out of ephemeral
+ * ports, of which one pair of addresses has 28,000 a minute. */
 #define LOOPBACKS    8
 #define CHUNK        (256 * 1024)
 #define EVENTS       256
@@ -29,18 +29,18 @@ struct target {
     int fd;
     enum target_kind kind;
     bool listener;
-    size_t header;   /* bytes of the request that have come */
+    size_t header; /* bytes of the request that have come */
     union {
         uint64_t seed;
         struct source_request source;
         uint8_t bytes[sizeof(struct source_request)];
     } request;
-    uint64_t done;  /* bytes received (sink) or sent (source) after the request */
+    uint64_t done; /* bytes received (sink) or sent (source) after the request */
     uint64_t wrong;
-    uint8_t *left;  /* what an echo couldn't send yet */
+    uint8_t *left; /* what an echo couldn't send yet */
     size_t left_size, left_at;
     uint32_t events; /* what epoll watches */
-    bool ended;     /* the other side sends no more */
+    bool ended;      /* the other side sends no more */
 };
 
 static int epoll_fd;
@@ -86,7 +86,8 @@ static void accept_some(struct target *listener)
     }
 }
 
-/* Sends what is left; false when the socket takes no more for now or the target is gone (*ret_gone). */
+/* Sends what is left; false when the socket takes no more for now or the target is gone
+ * (*ret_gone). */
 static bool echo_left(struct target *target, bool *ret_gone)
 {
     while (target->left_at < target->left_size) {
@@ -282,7 +283,8 @@ static uint16_t listen_at(enum target_kind kind, struct in_addr address, uint16_
     return ntohs(name.sin_port);
 }
 
-/* On a loopback address: the same port on its neighbours too. A neighbour's port may be taken: then another. */
+/* On a loopback address: the same port on its neighbours too. A neighbour's port may be taken: then
+ * another. */
 static uint16_t listen_kind(enum target_kind kind, struct in_addr address)
 {
     bool loopback = (ntohl(address.s_addr) >> 24) == 127;
@@ -310,8 +312,8 @@ int targets_main(int argc, char **argv)
     }
     counters = &own_counters;
     if (argc > 2) {
-        void *memory = mmap(NULL, sizeof(*counters), PROT_READ | PROT_WRITE, MAP_SHARED,
-                            atoi(argv[2]), 0);
+        void *memory =
+            mmap(NULL, sizeof(*counters), PROT_READ | PROT_WRITE, MAP_SHARED, atoi(argv[2]), 0);
         if (memory == MAP_FAILED) {
             return 2;
         }

@@ -273,7 +273,8 @@ void conn_release(struct conn *conn)
     if (fd >= 0)
         close(fd);
     free(conn->left);
-    conn->left = NULL;
+    free(conn->out);
+    conn->left = conn->out = NULL;
     conn->callbacks = NULL;
     conn->state = CONN_GONE;
     loop_undefer(conn->loop, &conn->deferred);

@@ -34,6 +34,7 @@ struct conn {
     struct tls_context *context;
     char *session_key;
     struct conn_left *left;
+    struct conn_left *out;         /* records that the socket didn't take; only while blocked */
     struct loop_deferred deferred; /* announces, and at last frees */
     struct conn_linger *linger;
     unsigned long tls_error; /* OpenSSL's code, when error is -EPROTO */
@@ -62,6 +63,13 @@ struct conn {
 ssize_t conn_receive(struct conn *conn, void *buffer, size_t capacity);
 /* send(2); waits for EPOLLOUT when the socket takes less than all. */
 ssize_t conn_send(struct conn *conn, const void *bytes, size_t length);
+/* conn_cork.c */
+/* Takes a record for the send(2) at uncorking; false when the connection isn't corked, or is
+ * blocked since just now. */
+bool conn_cork_take(struct conn *conn, const void *bytes, size_t size);
+/* Sends `out`: 0, with it or still blocked, or CONN_FAILED. */
+int conn_flush_rest(struct conn *conn);
+
 /* From now on a writable socket is an event. */
 void conn_await_writable(struct conn *conn);
 /* Remembers errno's error; returns CONN_FAILED. */

@@ -72,5 +72,6 @@ bool conn_peer_address(const struct conn *conn, union address *ret_address)
 
 size_t conn_buffered(const struct conn *conn)
 {
-    return (conn->left ? conn->left->size - conn->left->at : 0) + conn->pending;
+    const struct conn_left *left = conn->left, *out = conn->out;
+    return (left ? left->size - left->at : 0) + (out ? out->size - out->at : 0) + conn->pending;
 }

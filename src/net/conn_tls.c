@@ -40,6 +40,14 @@ static int bio_write(BIO *bio, const char *bytes, int length)
         BIO_set_retry_write(bio);
         return -1;
     }
+    if (conn_cork_take(conn, bytes, (size_t)length))
+        return length;
+    if (conn->blocked) {
+        BIO_set_retry_write(bio);
+        return -1;
+    }
+    if (conn->write_failed)
+        return -1;
     ssize_t n = conn_send(conn, bytes, (size_t)length);
     if (n < 0 && errno == EAGAIN)
         BIO_set_retry_write(bio);
@@ -302,8 +310,10 @@ static int flush_record(struct conn *conn)
 
 int conn_tls_flush(struct conn *conn)
 {
-    if (conn->write_failed)
+    if (conn->write_failed || conn_flush_rest(conn) == CONN_FAILED)
         return CONN_FAILED;
+    if (conn->out)
+        return 0;
     if (conn->pending && flush_record(conn) == CONN_FAILED)
         return CONN_FAILED;
     if (!conn->blocked && conn->shut && !conn->shut_done && conn_tls_shutdown(conn))

@@ -157,6 +157,7 @@ class OAuthServer:
                     self.reply(200, {"username": access.removeprefix("access ")})
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.handle_error = lambda *unused: None  # who asked may have gone
         self.http.daemon_threads = True
         self.url = f"http://an-id:a-secret@127.0.0.1:{self.http.server_port}"
         threading.Thread(target=self.http.serve_forever, daemon=True).start()

@@ -94,7 +94,8 @@ static void test_a_stream_comes_out_whole_and_at_the_rate(void **state)
     (void)state;
     static uint8_t piece[70000];
     uint64_t in = 0, out = 0, now = 0, random = 12345;
-    /* 125 MB/s (1 Gbit/s) and 50 ms, for two seconds, in pieces of any size: the ring goes round many times. */
+    /* 125 MB/s (1 Gbit/s) and 50 ms, for two seconds, in pieces of any size: the ring goes round
+     * many times. */
     assert_int_equal(delay_line_init(&line, 50 * MS, 125000000), 0);
     while (now < 2 * (uint64_t)S) {
         random = random * 6364136223846793005u + 1442695040888963407u;

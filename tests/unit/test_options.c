@@ -24,7 +24,8 @@ static void test_rates(void **state)
 static void test_what_is_no_rate(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "gbit", "1tbit", "-1mbit", "1 gbit", "nan", "inf", "99999gbit"};
+    static const char *const texts[] = {"",       "gbit", "1tbit", "-1mbit",
+                                        "1 gbit", "nan",  "inf",   "99999gbit"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         uint64_t rate = 7;
         assert_int_equal(options_parse_rate(texts[i], &rate), -1);
@@ -63,9 +64,9 @@ static void test_defaults_are_valid(void **state)
     char *argv[] = {"bench", "open", NULL}, error[256], **arguments = NULL;
     int count = 0;
     struct bench_options options = {0};
-    assert_int_equal(settings_read(&bench_table, 2, argv, &options, &arguments, &count, error,
-                                   sizeof(error)),
-                     0);
+    assert_int_equal(
+        settings_read(&bench_table, 2, argv, &options, &arguments, &count, error, sizeof(error)),
+        0);
     assert_int_equal(count, 1);
     assert_string_equal(arguments[0], "open");
     assert_int_equal(options_check(&options, error, sizeof(error)), 0);
