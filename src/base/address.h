@@ -22,8 +22,10 @@ struct prefix {
     uint8_t bits;
 };
 
-/* A literal host ("192.0.2.1", "::1", "[::1]") with a port. 0 or -1; *ret_address changes only on success. */
-int address_from_host(const char *host, uint16_t port, union address *ret_address) __attribute__((warn_unused_result));
+/* A literal host ("192.0.2.1", "::1", "[::1]") with a port. 0 or -1; *ret_address changes only on
+ * success. */
+int address_from_host(const char *host, uint16_t port, union address *ret_address)
+    __attribute__((warn_unused_result));
 /* "ADDR:PORT", "[ADDR]:PORT", ":PORT" or "PORT" (those two: the wildcard [::]). 0 or -1. */
 int address_parse(const char *text, union address *ret_address) __attribute__((warn_unused_result));
 socklen_t address_size(const union address *address);
@@ -40,5 +42,7 @@ union address address_unmap(const union address *address);
 bool address_equal(const union address *a, const union address *b); /* with port */
 
 /* "10.0.0.0/8", "::1/128"; no length means all bits; bits beyond the length must be 0. 0 or -1. */
-int prefix_parse(const char *text, size_t length, struct prefix *ret_prefix) __attribute__((warn_unused_result));
-bool prefix_contains(const struct prefix *prefix, const union address *address); /* the port plays no part */
+int prefix_parse(const char *text, size_t length, struct prefix *ret_prefix)
+    __attribute__((warn_unused_result));
+bool prefix_contains(const struct prefix *prefix,
+                     const union address *address); /* the port plays no part */

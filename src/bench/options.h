@@ -1,0 +1,38 @@
+/* The settings of `streamplex bench`. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/settings.h"
+
+enum direction { DIRECTION_UP, DIRECTION_DOWN, DIRECTION_BOTH, DIRECTION_ALL };
+enum beside { BESIDE_ALL, BESIDE_NONE, BESIDE_UP, BESIDE_DOWN };
+
+/* Durations in microseconds, sizes in bytes; a number of 0 means the mode's own default. */
+struct bench_options {
+    bool help, self;
+    char *server, *server_name, *token, *token_file, *ca, *pin;
+    uint64_t server_pid;
+    char *target_host;
+    struct setting_list server_options; /* further flags of the server that --self starts */
+    char *program;
+
+    bool legacy, early_data, smoke, resume;
+    char *routes;
+    uint64_t rounds, seconds, bytes;
+    uint64_t substreams, concurrency, count;
+    int direction, beside; /* enum direction, enum beside */
+    uint64_t rtt;
+    char *rate;
+    char *json, *html;
+};
+
+extern const struct settings_table bench_table;
+
+/* "1gbit", "100mbit", "800kbit", "0": bytes a second. 0, or -1. */
+int options_parse_rate(const char *text, uint64_t *ret_rate) __attribute__((warn_unused_result));
+/* 0, or -1 with a sentence: what the table can't say by itself. */
+int options_check(const struct bench_options *options, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+bool options_has_route(const struct bench_options *options, const char *route);

@@ -1,0 +1,43 @@
+/* TLS contexts: one SSL_CTX per worker and purpose, made from a description, counted by reference.
+ *
+ * Renegotiation and 0-RTT are off, SSL_MODE_RELEASE_BUFFERS on. Server contexts of all workers
+ * share ticket keys, so that a session is resumed on any worker and after a reload.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tls_context;
+
+struct tls_server_options {
+    const char *certificate_file; /* PEM chain, leaf first */
+    const char *key_file;         /* PEM */
+    const char
+        *key_passphrase; /* or NULL; an encrypted key without one is an error, never a prompt */
+    bool old; /* TLS 1.0, security level 0, RSA key exchange and CBC: for the boards of 2014 */
+};
+
+struct tls_client_options {
+    const char *ca_file;    /* PEM trusted instead of the system's; NULL: the system's,
+                               SSL_CERT_FILE/_DIR honoured */
+    const char *ca_pem;     /* the same as PEM text, for PROXY_CERT; NULL: none */
+    const char *pin_sha256; /* 64 hex digits: the server's certificate or its public key (SPKI) has
+                               this SHA-256; then neither chain nor name are checked. NULL: none */
+    bool cache_sessions; /* resume sessions by the session_key of conn_start_tls_client() (bounded
+                            cache) */
+};
+
+/* 0, or -1 with a sentence for the operator in `error` (which file, what is wrong: unreadable, no
+ * PEM, key doesn't match, passphrase wrong). *ret_context has one reference. */
+int tls_server_new(const struct tls_server_options *options, struct tls_context **ret_context,
+                   char *error, size_t error_size) __attribute__((warn_unused_result));
+int tls_client_new(const struct tls_client_options *options, struct tls_context **ret_context,
+                   char *error, size_t error_size) __attribute__((warn_unused_result));
+struct tls_context *tls_context_ref(struct tls_context *context);
+void tls_context_unref(struct tls_context *context); /* NULL is fine */
+
+/* A context may be freed on any thread, but one that caches sessions is used on one loop alone.
+ * Ticket keys are the process's: made at first use, renewed every 12 h with the last one still
+ * accepted. */

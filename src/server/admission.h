@@ -1,0 +1,33 @@
+/* Who may open a tunnel: caps over the process and by address, kept on the main thread, which
+ * accepts. An address is an IPv4 address or an IPv6 /64. Caps by address are high, for a carrier's
+ * NAT is many homes.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "net/loop.h"
+
+struct admission;
+
+struct admission_limits {
+    uint64_t tunnels, tunnels_per_address;
+    uint64_t unauthed, unauthed_per_address;
+};
+
+enum admission_event { ADMISSION_AUTHED, ADMISSION_GONE_AUTHED, ADMISSION_GONE_UNAUTHED };
+
+int admission_new(struct loop *loop, struct admission **ret_admission)
+    __attribute__((warn_unused_result));
+void admission_free(struct admission *admission); /* NULL is fine */
+void admission_configure(struct admission *admission, const struct admission_limits *limits);
+
+/* Counts a new tunnel; or says, without counting it, which cap is reached (static text). NULL: come
+ * in. */
+const char *admission_enter(struct admission *admission, const union address *peer);
+/* From any thread: what became of a tunnel that came in. */
+void admission_report(struct admission *admission, const union address *peer,
+                      enum admission_event event);
+uint64_t admission_tunnels(const struct admission *admission);

@@ -1,0 +1,51 @@
+/* Counters of one worker: written by its thread alone, read by the admin thread when summed
+ * (relaxed atomics: a metric may be a moment old, never torn). */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* field, family, label, Prometheus type, help. The metric is streamplex_FAMILY{LABEL} (counters:
+ * streamplex_FAMILY_total); label "" means none. The members of a family stand together and share
+ * type and help. */
+#define COUNTERS(X)                                                                                \
+    X(tunnels, tunnels, "", gauge, "Tunnels open, authenticated or not")                           \
+    X(tunnels_authed, tunnels_authed, "", gauge, "Tunnels authenticated")                          \
+    X(tunnels_opened, tunnels_opened, "", counter, "Tunnels accepted")                             \
+    X(tunnels_refused, tunnels_refused, "", counter, "Connections refused by a cap")               \
+    X(tunnel_faults, tunnel_faults, "", counter, "Tunnels closed for a fault of the device")       \
+    X(substreams, substreams, "", gauge, "Substreams open")                                        \
+    X(substreams_opened, substreams_opened, "", counter, "Substreams opened")                      \
+    X(stalls, stalls, "", counter, "Substreams aborted for stalling")                              \
+    X(bytes_from_devices, bytes_from_devices, "", counter, "Payload bytes from devices")           \
+    X(bytes_to_devices, bytes_to_devices, "", counter, "Payload bytes to devices")                 \
+    X(dials_connected, dials, "result=\"connected\"", counter,                                     \
+      "Dials to targets, by result (refused: by the egress policy)")                               \
+    X(dials_refused, dials, "result=\"refused\"", counter, "")                                     \
+    X(dials_failed, dials, "result=\"failed\"", counter, "")                                       \
+    X(dials_lookup_failed, dials, "result=\"not_found\"", counter, "")                             \
+    X(dials_pending, dials_pending, "", gauge, "Dials under way")                                  \
+    X(handshakes, handshakes, "result=\"completed\"", counter,                                     \
+      "TLS handshakes of tunnels, by result (failed: timeouts, too)")                              \
+    X(handshakes_failed, handshakes, "result=\"failed\"", counter, "")                             \
+    X(handshakes_resumed, handshakes_resumed, "", counter,                                         \
+      "TLS handshakes completed that resumed a session")                                           \
+    X(auth_accepted, auth, "result=\"accepted\"", counter, "Tokens judged, by result")             \
+    X(auth_refused, auth, "result=\"refused\"", counter, "")                                       \
+    X(auth_system_errors, auth, "result=\"system_error\"", counter, "")                            \
+    X(buffered_bytes, buffered_bytes, "", gauge,                                                   \
+      "Bytes from devices held in memory for slow targets")                                        \
+    X(credit_bytes, credit_bytes, "", gauge, "Credit outstanding to version-1 devices")
+
+struct counters {
+#define COUNTER_FIELD(field, family, label, type, help) _Atomic int64_t field;
+    COUNTERS(COUNTER_FIELD)
+#undef COUNTER_FIELD
+};
+
+static inline void counter_add(_Atomic int64_t *counter, int64_t amount)
+{
+    /* One writer: a load and a store are enough, and cost no locked instruction. */
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
+                          memory_order_relaxed);
+}

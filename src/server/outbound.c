@@ -1,0 +1,468 @@
+#include "server/outbound.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "net/conn.h"
+#include "net/dial.h"
+#include "net/relay.h"
+#include "net/timer.h"
+#include "server/tunnel.h"
+#include "server/worker.h"
+
+struct outbound {
+    struct relay relay;               /* first: the relay's callbacks find the outbound by it */
+    struct plex_substream *substream; /* NULL: over */
+    struct tunnel *tunnel;
+    struct dial *dial;  /* while one is under way */
+    struct conn *conn;  /* from then on */
+    struct timer timer; /* the earliest of the three below */
+    uint64_t opened_at;
+    uint64_t active_at;    /* the last byte either way */
+    uint64_t uploaded_at;  /* the last byte from the device */
+    uint64_t tls_deadline; /* 0: none */
+    uint64_t idle_time;    /* `_pls_timeout`, microseconds; 0: off */
+    size_t counted_spill;  /* what the gauge of buffered bytes holds of ours */
+    struct outbound *next; /* in the worker's reclaim list */
+    char *host;
+    uint16_t port;
+    bool tls, idle_told;
+    union address address; /* the one chosen; family 0 before */
+};
+
+static struct worker *worker_of(const struct outbound *outbound)
+{
+    return outbound->tunnel->worker;
+}
+
+static const struct serve_settings *settings_of(const struct outbound *outbound)
+{
+    return &worker_of(outbound)->setup.config->settings;
+}
+
+static uint64_t now_of(const struct outbound *outbound)
+{
+    return loop_now(worker_of(outbound)->loop);
+}
+
+static void count_spill(struct outbound *outbound)
+{
+    size_t spill = outbound->relay.spill.size;
+    if (spill == outbound->counted_spill)
+        return;
+    counter_add(&worker_of(outbound)->counters.buffered_bytes,
+                (int64_t)spill - (int64_t)outbound->counted_spill);
+    outbound->counted_spill = spill;
+}
+
+/* The end of an outbound
+ * ------------------------------------------------------------------------------------ */
+
+static void log_over(const struct outbound *outbound, const char *reason)
+{
+    char address[ADDRESS_TEXT_MAX] = "-";
+    uint64_t in, out;
+    plex_substream_bytes(outbound->substream, &in, &out);
+    if (outbound->address.any.sa_family)
+        address_format(&outbound->address, address);
+    log_write(LOG_INFO,
+              LOG_FIELDS(LOG_NUMBER("tunnel", outbound->tunnel->id),
+                         LOG_NUMBER("substream", plex_substream_id(outbound->substream)),
+                         LOG_TEXT("user", outbound->tunnel->owner),
+                         LOG_TEXT("host", outbound->host ? outbound->host : "-"),
+                         LOG_NUMBER("port", outbound->port), LOG_TEXT("address", address),
+                         LOG_NUMBER("bytes_up", in), LOG_NUMBER("bytes_down", out),
+                         LOG_NUMBER("duration_ms", (now_of(outbound) - outbound->opened_at) / 1000),
+                         LOG_TEXT("reason", reason)),
+              "substream closed");
+}
+
+static void stop_dial(struct outbound *outbound)
+{
+    if (!outbound->dial)
+        return;
+    dial_cancel(outbound->dial);
+    outbound->dial = NULL;
+    outbound->tunnel->dials--;
+    counter_add(&worker_of(outbound)->counters.dials_pending, -1);
+}
+
+/* The one door: what is left to do is the substream's own end, which the callers below see to. */
+static void over(struct outbound *outbound, bool orderly, const char *reason)
+{
+    struct tunnel *tunnel = outbound->tunnel;
+    log_over(outbound, reason);
+    stop_dial(outbound);
+    timer_stop(&outbound->timer);
+    if (orderly)
+        conn_close(outbound->conn);
+    else
+        conn_abort(outbound->conn);
+    outbound->conn = NULL;
+    relay_deinit(&outbound->relay);
+    count_spill(outbound);
+    plex_substream_set_user(outbound->substream, NULL);
+    outbound->substream = NULL;
+    counter_add(&tunnel->worker->counters.substreams, -1);
+    worker_reclaim(tunnel->worker, outbound);
+    tunnel_substream_over(tunnel);
+}
+
+static void close_outbound(struct outbound *outbound, const char *reason)
+{
+    struct plex_substream *substream = outbound->substream;
+    over(outbound, true, reason);
+    plex_substream_close(substream);
+}
+
+static void abort_outbound(struct outbound *outbound, const char *message, const char *code)
+{
+    struct plex_substream *substream = outbound->substream;
+    /* The texts may be the connection's own, which goes with `over`. */
+    char kept[PLEX_MESSAGE_MAX + 1], kept_code[64];
+    snprintf(kept, sizeof kept, "%s", message);
+    snprintf(kept_code, sizeof kept_code, "%s", code);
+    over(outbound, false, kept);
+    plex_substream_abort(substream, kept, kept_code);
+}
+
+void outbound_on_gone(struct plex_substream *substream, int reason)
+{
+    struct outbound *outbound = plex_substream_user(substream);
+    if (!outbound)
+        return;
+    if (reason == PLEX_SUBSTREAM_STALLED)
+        counter_add(&worker_of(outbound)->counters.stalls, 1);
+    /* A target that has seen the device's end, or that ended itself, has what it needs to know; any
+     * other is told by a reset that what it got may not be all. */
+    bool orderly = reason == PLEX_SUBSTREAM_CLOSED || outbound->relay.shut_down ||
+                   (outbound->relay.pull_ended && !outbound->relay.spill.size);
+    over(outbound, orderly, plex_error_text(reason));
+}
+
+struct outbound *outbound_chain(struct outbound *outbound, struct outbound *next)
+{
+    outbound->next = next;
+    return outbound;
+}
+
+void outbound_free_list(struct outbound *first)
+{
+    while (first) {
+        struct outbound *next = first->next;
+        free(first->host);
+        free(first);
+        first = next;
+    }
+}
+
+/* --- Time --- */
+
+/* When the target has ended and the device, which may never say `end`, has been quiet since. */
+static uint64_t half_open_deadline(const struct outbound *outbound)
+{
+    const struct relay *relay = &outbound->relay;
+    uint64_t limit = settings_of(outbound)->half_open_timeout;
+    if (!relay->pull_ended || relay->push_ended || !limit ||
+        plex_session_features(outbound->tunnel->session))
+        return UINT64_MAX;
+    return outbound->uploaded_at + limit;
+}
+
+static void arm(struct outbound *outbound)
+{
+    uint64_t when = half_open_deadline(outbound);
+    if (outbound->tls_deadline && outbound->tls_deadline < when)
+        when = outbound->tls_deadline;
+    if (outbound->idle_time && !outbound->idle_told &&
+        outbound->active_at + outbound->idle_time < when)
+        when = outbound->active_at + outbound->idle_time;
+    /* Activity moves the deadlines all the time; the timer finds that out when it runs. */
+    if (when < outbound->timer.when || !timer_is_running(&outbound->timer))
+        timer_start(&outbound->timer, when);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct outbound *outbound =
+        (struct outbound *)((char *)timer - offsetof(struct outbound, timer));
+    uint64_t now = now_of(outbound);
+    if (outbound->tls_deadline && now >= outbound->tls_deadline) {
+        char message[ADDRESS_TEXT_MAX + 32], address[ADDRESS_TEXT_MAX];
+        snprintf(message, sizeof message, "TLS handshake ETIMEDOUT %s",
+                 address_format_plain(&outbound->address, address));
+        abort_outbound(outbound, message, "ETIMEDOUT");
+        return;
+    }
+    if (now >= half_open_deadline(outbound)) {
+        close_outbound(outbound, "half-open for too long");
+        return;
+    }
+    if (outbound->idle_time && !outbound->idle_told &&
+        now >= outbound->active_at + outbound->idle_time) {
+        outbound->idle_told = true;
+        plex_substream_notify(outbound->substream, PLEX_EVENT_TIMEOUT, NULL);
+    }
+    arm(outbound);
+}
+
+static void note_activity(struct outbound *outbound)
+{
+    outbound->active_at = now_of(outbound);
+    if (outbound->idle_told) {
+        outbound->idle_told = false;
+        arm(outbound);
+    }
+}
+
+void outbound_on_timeout(struct plex_substream *substream, uint32_t milliseconds)
+{
+    struct outbound *outbound = plex_substream_user(substream);
+    outbound->idle_time = (uint64_t)milliseconds * 1000;
+    outbound->idle_told = false;
+    outbound->active_at = now_of(outbound);
+    arm(outbound);
+}
+
+/* --- The relay --- */
+
+static void tell_ready(struct relay *relay)
+{
+    plex_substream_ready(((struct outbound *)relay)->substream);
+}
+
+static void tell_consumed(struct relay *relay, size_t length)
+{
+    struct outbound *outbound = (struct outbound *)relay;
+    if (outbound->substream)
+        plex_substream_consume(outbound->substream, length);
+}
+
+static void tell_end(struct relay *relay)
+{
+    struct outbound *outbound = (struct outbound *)relay;
+    plex_substream_end(outbound->substream);
+    outbound->uploaded_at = now_of(outbound);
+    arm(outbound);
+}
+
+static const struct relay_active_ops active_ops = {tell_ready, tell_consumed, tell_end};
+
+static void on_relay_done(struct relay *relay)
+{
+    close_outbound((struct outbound *)relay, "closed");
+}
+
+static void on_relay_failed(struct relay *relay, const char *operation)
+{
+    struct outbound *outbound = (struct outbound *)relay;
+    const char *code = outbound->conn ? conn_error_code(outbound->conn) : "ENOMEM";
+    char message[128];
+    snprintf(message, sizeof message, "%s %s", operation, code);
+    abort_outbound(outbound, message, code);
+}
+
+static const struct relay_owner_ops owner_ops = {on_relay_done, on_relay_failed};
+
+void outbound_on_data(struct plex_substream *substream, const void *data, size_t length)
+{
+    struct outbound *outbound = plex_substream_user(substream);
+    counter_add(&worker_of(outbound)->counters.bytes_from_devices, (int64_t)length);
+    note_activity(outbound);
+    outbound->uploaded_at = outbound->active_at;
+    relay_push(&outbound->relay, data, length);
+    if (outbound->substream)
+        count_spill(outbound);
+}
+
+void outbound_on_end(struct plex_substream *substream)
+{
+    struct outbound *outbound = plex_substream_user(substream);
+    /* A device that gives up before it asked for, or got, its target has nothing to wait for. */
+    if (!outbound->dial && !outbound->conn) {
+        close_outbound(outbound, "ended before a target was asked for");
+        return;
+    }
+    relay_push_end(&outbound->relay);
+}
+
+size_t outbound_on_pull(struct plex_substream *substream, void *buffer, size_t capacity)
+{
+    struct outbound *outbound = plex_substream_user(substream);
+    size_t count = relay_pull(&outbound->relay, buffer, capacity);
+    if (count) {
+        counter_add(&worker_of(outbound)->counters.bytes_to_devices, (int64_t)count);
+        note_activity(outbound);
+    }
+    return count;
+}
+
+/* --- The target --- */
+
+static void on_target_ready(struct conn *conn)
+{
+    struct outbound *outbound = conn_user(conn);
+    outbound->tls_deadline = 0;
+    plex_substream_notify(outbound->substream, PLEX_EVENT_SECURE_CONNECT, NULL);
+    relay_join(&outbound->relay, &relay_conn_ops, conn);
+    if (outbound->substream)
+        count_spill(outbound);
+}
+
+static void on_target_readable(struct conn *conn)
+{
+    struct outbound *outbound = conn_user(conn);
+    relay_readable(&outbound->relay);
+}
+
+static void on_target_writable(struct conn *conn)
+{
+    struct outbound *outbound = conn_user(conn);
+    relay_writable(&outbound->relay);
+    if (outbound->substream)
+        count_spill(outbound);
+}
+
+static void on_target_failed(struct conn *conn)
+{
+    struct outbound *outbound = conn_user(conn);
+    if (!outbound->relay.passive_end) {
+        abort_outbound(outbound, conn_error_text(conn), conn_error_code(conn));
+        return;
+    }
+    on_relay_failed(&outbound->relay, "read");
+}
+
+static const struct conn_callbacks target_callbacks = {
+    .on_ready = on_target_ready,
+    .on_readable = on_target_readable,
+    .on_writable = on_target_writable,
+    .on_failed = on_target_failed,
+};
+
+static void start_tls(struct outbound *outbound)
+{
+    struct worker *worker = worker_of(outbound);
+    char key[PLEX_HOST_MAX + 8];
+    snprintf(key, sizeof key, "%s:%u", outbound->host, outbound->port);
+    outbound->tls_deadline = now_of(outbound) + settings_of(outbound)->dial_timeout;
+    arm(outbound);
+    if (conn_start_tls_client(outbound->conn, worker->setup.tls_client, outbound->host, key) < 0)
+        abort_outbound(outbound, "TLS could not be started", "ENOMEM");
+}
+
+static void on_lookup(void *user)
+{
+    plex_substream_notify(((struct outbound *)user)->substream, PLEX_EVENT_LOOKUP, NULL);
+}
+
+static bool on_judge(void *user, const union address *address)
+{
+    struct outbound *outbound = user;
+    struct egress_verdict verdict;
+    char text[ADDRESS_TEXT_MAX];
+    egress_judge(&worker_of(outbound)->setup.config->egress, address, &verdict);
+    if (verdict.allowed)
+        return true;
+    log_write(LOG_WARNING,
+              LOG_FIELDS(LOG_NUMBER("tunnel", outbound->tunnel->id),
+                         LOG_NUMBER("substream", plex_substream_id(outbound->substream)),
+                         LOG_TEXT("user", outbound->tunnel->owner),
+                         LOG_TEXT("host", outbound->host),
+                         LOG_TEXT("address", address_format(address, text)),
+                         LOG_TEXT("rule", verdict.rule)),
+              "dial refused");
+    return false;
+}
+
+static void dial_over(struct outbound *outbound)
+{
+    outbound->dial = NULL;
+    outbound->tunnel->dials--;
+    counter_add(&worker_of(outbound)->counters.dials_pending, -1);
+}
+
+static void on_connected(void *user, struct conn *conn, const union address *address)
+{
+    struct outbound *outbound = user;
+    char text[ADDRESS_TEXT_MAX];
+    dial_over(outbound);
+    counter_add(&worker_of(outbound)->counters.dials_connected, 1);
+    outbound->conn = conn;
+    outbound->address = *address;
+    conn_set_callbacks(conn, &target_callbacks, outbound);
+    note_activity(outbound);
+    plex_substream_notify(outbound->substream, PLEX_EVENT_CONNECT, address_format(address, text));
+    if (outbound->tls) {
+        start_tls(outbound);
+        return;
+    }
+    relay_join(&outbound->relay, &relay_conn_ops, conn);
+    if (outbound->substream)
+        count_spill(outbound);
+}
+
+static void on_dial_failed(void *user, const char *code, const char *message)
+{
+    struct outbound *outbound = user;
+    struct counters *counters = &worker_of(outbound)->counters;
+    dial_over(outbound);
+    if (!strcmp(code, "EACCES"))
+        counter_add(&counters->dials_refused, 1);
+    else if (!strcmp(code, "ENOTFOUND") || !strcmp(code, "EAI_AGAIN"))
+        counter_add(&counters->dials_lookup_failed, 1);
+    else
+        counter_add(&counters->dials_failed, 1);
+    abort_outbound(outbound, message, code);
+}
+
+static const struct dial_callbacks dial_callbacks = {on_lookup, on_judge, on_connected,
+                                                     on_dial_failed};
+
+void outbound_on_connect(struct plex_substream *substream, const char *host, uint16_t port)
+{
+    struct outbound *outbound = plex_substream_user(substream);
+    struct worker *worker = worker_of(outbound);
+    const struct serve_settings *settings = settings_of(outbound);
+    outbound->host = strdup(host);
+    outbound->port = port;
+    if (!outbound->host) {
+        abort_outbound(outbound, "out of memory", "ENOMEM");
+        return;
+    }
+    if (outbound->tunnel->dials >= settings->max_dials) {
+        abort_outbound(outbound, "too many dials under way", "EAGAIN");
+        return;
+    }
+    if (dial_start(worker->loop, worker->resolver, host, port, settings->dial_timeout,
+                   &dial_callbacks, outbound, &outbound->dial) < 0) {
+        abort_outbound(outbound, "out of memory", "ENOMEM");
+        return;
+    }
+    outbound->tunnel->dials++;
+    counter_add(&worker->counters.dials_pending, 1);
+}
+
+void outbound_on_open(struct plex_substream *substream, enum plex_kind kind, const char *service,
+                      const char *visitor)
+{
+    struct tunnel *tunnel = plex_session_user(plex_substream_session(substream));
+    struct outbound *outbound = calloc(1, sizeof *outbound);
+    if (!outbound) {
+        plex_substream_abort(substream, "out of memory", "ENOMEM");
+        return;
+    }
+    relay_init(&outbound->relay, &active_ops, &owner_ops);
+    outbound->substream = substream;
+    outbound->tunnel = tunnel;
+    outbound->tls = kind == PLEX_TLS;
+    outbound->opened_at = outbound->active_at = loop_now(tunnel->worker->loop);
+    timer_init(&outbound->timer, tunnel->worker->loop, on_timer);
+    plex_substream_set_user(substream, outbound);
+    tunnel->substreams++;
+    counter_add(&tunnel->worker->counters.substreams, 1);
+    counter_add(&tunnel->worker->counters.substreams_opened, 1);
+}

@@ -1,0 +1,88 @@
+#include "server/serve.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "server/config.h"
+#include "server/explain.h"
+#include "server/server.h"
+#include "server/setup.h"
+
+#define ERROR_MAX 512
+
+/* A tunnel and a target take a descriptor each: the hard limit is there to be used. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+/* For a newcomer: where it listens, what to trust, and the command for a device. Scripts read the
+ * log instead. */
+static void print_welcome(const struct config *config, const struct server *server)
+{
+    const struct serve_settings *settings = &config->settings;
+    const union address *addresses;
+    size_t count = server_addresses(server, &addresses);
+    char text[ADDRESS_TEXT_MAX];
+    printf("streamplex serves tunnels\n");
+    for (size_t i = 0; i < count; i++)
+        printf("  listening on   %s\n", address_format(&addresses[i], text));
+    if (!settings->certificate)
+        printf("  CA file        %s/ca.pem   (devices trust this)\n", settings->state_folder);
+    if (config->state_token)
+        printf("  token file     %s/token   (for your own device; keep it to yourself)\n",
+               settings->state_folder);
+    if (count && !settings->certificate && config->state_token)
+        printf("  a device here  streamplex dial --server localhost:%u --ca %s/ca.pem --token-file "
+               "%s/token HOST:PORT\n",
+               address_port(&addresses[0]), settings->state_folder, settings->state_folder);
+    fflush(stdout);
+}
+
+static int fail(const char *error)
+{
+    fprintf(stderr, "streamplex serve: %s\n", error);
+    return 1;
+}
+
+static int check(const struct config *config)
+{
+    char error[ERROR_MAX];
+    if (config_check(config, error, sizeof error) < 0)
+        return fail(error);
+    printf("the configuration is valid\n");
+    return 0;
+}
+
+int serve_main(int argc, char **argv)
+{
+    struct config *config = NULL;
+    struct server *server = NULL;
+    char error[ERROR_MAX];
+    if (settings_answer_help(&serve_table, argc, argv, stdout))
+        return 0;
+    if (config_load(argc, argv, &config, error, sizeof error) < 0)
+        return fail(error);
+    if (config->settings.check_config || config->settings.egress_explain) {
+        int status = config->settings.check_config
+                         ? check(config)
+                         : explain_run(config, config->settings.egress_explain);
+        config_unref(config);
+        return status;
+    }
+    raise_descriptor_limit();
+    log_configure((enum log_level)config->settings.log_level,
+                  (enum log_format)config->settings.log_format);
+    if (server_new(config, argc, argv, &server, error, sizeof error) < 0)
+        return fail(error);
+    print_welcome(config, server);
+    int status = server_run(server);
+    server_free(server);
+    return status;
+}

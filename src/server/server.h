@@ -1,0 +1,23 @@
+/* The running server, seen from the main thread: listeners, workers, reload, drain.
+ *
+ * The main thread accepts and hands out, checks tokens that need asking elsewhere, answers the
+ * admin listener and signals. Tunnels are the workers'.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "server/config.h"
+
+struct server;
+
+/* Opens listeners and starts workers. argc and argv are read again at each reload, and outlive the
+ * server. Takes the reference to config. 0, or -1 with a sentence in `error`. */
+int server_new(struct config *config, int argc, char **argv, struct server **ret_server,
+               char *error, size_t error_size) __attribute__((warn_unused_result));
+/* Serves until it is told to stop and has drained; the process's exit status. */
+int server_run(struct server *server);
+void server_free(struct server *server);
+
+/* The addresses listened on for tunnels, with their real ports; valid until the server is freed. */
+size_t server_addresses(const struct server *server, const union address **ret_addresses);

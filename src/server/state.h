@@ -1,0 +1,22 @@
+/* The state folder (0700, files 0600): local CA, server certificate, the operator's token. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The folder to use when none is named: $STATE_DIRECTORY, for root /var/lib/streamplex, else
+ * $XDG_STATE_HOME/streamplex or ~/.local/state/streamplex. 0 or -1 with error. */
+int state_default_folder(char *buffer, size_t size, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+/* Makes the folder and its parents; refuses one that others can write to. 0 or -1 with a sentence.
+ */
+int state_ensure_folder(const char *folder, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+/* Reads FOLDER/token, making it first (32 random bytes, base64url) if there is none; *ret_made
+ * tells. token: at least 64 bytes. 0 or -1 with a sentence. */
+int state_ensure_token(const char *folder, char *token, size_t token_size, bool *ret_made,
+                       char *error, size_t error_size) __attribute__((warn_unused_result));
+/* FOLDER/server.pem and server.key from the local CA (net/pki) for localhost, this machine's name
+ * and addresses. */
+int state_ensure_certificate(const char *folder, char *error, size_t error_size)
+    __attribute__((warn_unused_result));

@@ -1,0 +1,511 @@
+#include "server/tunnel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/auth.h"
+#include "server/outbound.h"
+#include "server/worker.h"
+
+/* What one tunnel may read and write in a turn, in records of 16 KiB: enough to keep a fast one
+ * busy, and soon enough over for its neighbours. */
+#define READS_PER_TURN  16
+#define WRITES_PER_TURN 16
+/* For the last words of a session whose device doesn't read them. */
+#define FINISH_TIME 5000000
+
+static const struct conn_callbacks callbacks;
+
+static struct counters *counters(struct tunnel *tunnel)
+{
+    return &tunnel->worker->counters;
+}
+
+/* The gauge of credit outstanding is the budget's own sum. */
+static void note_credit(struct worker *worker)
+{
+    atomic_store_explicit(&worker->counters.credit_bytes, (int64_t)worker->budget.used,
+                          memory_order_relaxed);
+}
+
+static void service_soon(struct tunnel *tunnel)
+{
+    loop_defer(tunnel->worker->loop, &tunnel->service);
+}
+
+static void arm(struct tunnel *tunnel)
+{
+    uint64_t deadline = plex_session_deadline(tunnel->session);
+    if (deadline != tunnel->timer.when && !tunnel->finish_reason)
+        timer_start(&tunnel->timer, deadline);
+}
+
+static void log_opened(const struct tunnel *tunnel)
+{
+    char peer[ADDRESS_TEXT_MAX];
+    log_write(LOG_INFO,
+              LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id),
+                         LOG_TEXT("peer", address_format(&tunnel->peer, peer)),
+                         LOG_TEXT("user", tunnel->owner),
+                         LOG_TEXT("tls", conn_tls_version(tunnel->conn)),
+                         LOG_NUMBER("version", plex_session_features(tunnel->session) ? 1 : 0)),
+              "tunnel authenticated");
+}
+
+static void log_closed(const struct tunnel *tunnel, const char *reason)
+{
+    char peer[ADDRESS_TEXT_MAX];
+    struct plex_stats stats = {0};
+    if (tunnel->session)
+        plex_session_stats(tunnel->session, &stats);
+    log_write(LOG_INFO,
+              LOG_FIELDS(
+                  LOG_NUMBER("tunnel", tunnel->id),
+                  LOG_TEXT("peer", address_format(&tunnel->peer, peer)),
+                  LOG_TEXT("user", tunnel->owner ? tunnel->owner : "-"),
+                  LOG_NUMBER("bytes_in", stats.bytes_in), LOG_NUMBER("bytes_out", stats.bytes_out),
+                  LOG_NUMBER("age_ms", (loop_now(tunnel->worker->loop) - tunnel->opened_at) / 1000),
+                  LOG_TEXT("reason", reason)),
+              "tunnel closed");
+}
+
+void tunnel_close(struct tunnel *tunnel, const char *reason)
+{
+    struct worker *worker = tunnel->worker;
+    log_closed(tunnel, reason);
+    tunnel->finish_reason = reason; /* the outbounds that end below find it closing */
+    timer_stop(&tunnel->timer);
+    loop_undefer(worker->loop, &tunnel->service);
+    if (tunnel->next)
+        tunnel->next->previous = tunnel->previous;
+    if (tunnel->previous)
+        tunnel->previous->next = tunnel->next;
+    else
+        worker->tunnels = tunnel->next;
+    worker->tunnel_count--;
+    worker_drop_slot(worker, tunnel->slot);
+    plex_session_free(tunnel->session); /* tells each outbound that it is over */
+    note_credit(worker);
+    conn_close(tunnel->conn);
+    admission_report(worker->host->admission, &tunnel->peer,
+                     tunnel->owner ? ADMISSION_GONE_AUTHED : ADMISSION_GONE_UNAUTHED);
+    counter_add(&worker->counters.tunnels, -1);
+    if (tunnel->owner)
+        counter_add(&worker->counters.tunnels_authed, -1);
+    free(tunnel->left);
+    free(tunnel->owner);
+    free(tunnel);
+    worker_check_drained(worker);
+}
+
+void tunnel_finish(struct tunnel *tunnel, const char *reason)
+{
+    if (tunnel->finish_reason)
+        return;
+    tunnel->finish_reason = reason;
+    timer_start(&tunnel->timer, loop_now(tunnel->worker->loop) + FINISH_TIME);
+    service_soon(tunnel);
+}
+
+/* The session is over by a fault: the device is told, then the tunnel closes. */
+static void fault(struct tunnel *tunnel, int error)
+{
+    counter_add(&counters(tunnel)->tunnel_faults, 1);
+    log_write(
+        LOG_WARNING,
+        LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id), LOG_TEXT("fault", plex_error_name(error))),
+        "tunnel fault: %s", plex_error_text(error));
+    tunnel_finish(tunnel, plex_error_text(error));
+}
+
+static int keep_left(struct tunnel *tunnel, const unsigned char *bytes, size_t size)
+{
+    void *left = malloc(size);
+    if (!left)
+        return -ENOMEM;
+    memcpy(left, bytes, size);
+    tunnel->left = left;
+    tunnel->left_size = (uint32_t)size;
+    tunnel->left_taken = 0;
+    return 0;
+}
+
+static int feed(struct tunnel *tunnel, const unsigned char *bytes, size_t size, size_t *ret_taken)
+{
+    int error =
+        plex_session_feed(tunnel->session, bytes, size, loop_now(tunnel->worker->loop), ret_taken);
+    if (error < 0)
+        fault(tunnel, error);
+    return error;
+}
+
+/* True when nothing is left of what the session would not take before. */
+static bool feed_left(struct tunnel *tunnel)
+{
+    size_t taken = 0;
+    if (!tunnel->left)
+        return true;
+    if (feed(tunnel, (unsigned char *)tunnel->left + tunnel->left_taken,
+             tunnel->left_size - tunnel->left_taken, &taken) < 0)
+        return false;
+    tunnel->left_taken += (uint32_t)taken;
+    if (tunnel->left_taken < tunnel->left_size)
+        return false;
+    free(tunnel->left);
+    tunnel->left = NULL;
+    return true;
+}
+
+/* Reads and feeds until there is nothing, the session is full, or the turn's share is used. Returns
+ * a reason when the tunnel is to be closed. */
+static const char *read_tunnel(struct tunnel *tunnel)
+{
+    struct worker *worker = tunnel->worker;
+    tunnel->read_on = false;
+    if (!feed_left(tunnel))
+        return NULL;
+    for (int i = 0; i < READS_PER_TURN; i++) {
+        if (tunnel->finish_reason || !plex_session_can_take(tunnel->session))
+            return NULL;
+        size_t taken = 0;
+        ssize_t count = conn_read(tunnel->conn, worker->in, sizeof worker->in);
+        if (count == CONN_WAIT)
+            return NULL;
+        if (count == CONN_END)
+            return "device closed the tunnel";
+        if (count < 0)
+            return conn_error_text(tunnel->conn);
+        if (feed(tunnel, worker->in, (size_t)count, &taken) < 0)
+            return NULL;
+        if (taken < (size_t)count) {
+            if (keep_left(tunnel, worker->in + taken, (size_t)count - taken) < 0)
+                return "out of memory";
+            return NULL;
+        }
+    }
+    tunnel->read_on = true;
+    return NULL;
+}
+
+/* Pulls and writes until there is nothing, the socket is full, or the turn's share is used. Returns
+ * a reason when the tunnel is to be closed. */
+static const char *write_records(struct tunnel *tunnel, bool *ret_more)
+{
+    struct worker *worker = tunnel->worker;
+    for (int i = 0; conn_can_write(tunnel->conn); i++) {
+        if (i == WRITES_PER_TURN) {
+            *ret_more = plex_session_has_output(tunnel->session);
+            return NULL;
+        }
+        size_t size = plex_session_pull(tunnel->session, worker->out, sizeof worker->out,
+                                        loop_now(worker->loop));
+        if (size == 0)
+            return tunnel->finish_reason;
+        if (conn_write(tunnel->conn, worker->out, size) == CONN_FAILED)
+            return conn_error_text(tunnel->conn);
+    }
+    return NULL;
+}
+
+static const char *write_tunnel(struct tunnel *tunnel, bool *ret_more)
+{
+    *ret_more = false;
+    conn_cork(tunnel->conn);
+    const char *over = write_records(tunnel, ret_more);
+    if (conn_uncork(tunnel->conn) < 0)
+        over = conn_error_text(tunnel->conn);
+    return over;
+}
+
+/* All that a tunnel does in a turn, however many events asked for it. */
+static void service(struct loop_deferred *deferred)
+{
+    struct tunnel *tunnel = (struct tunnel *)((char *)deferred - offsetof(struct tunnel, service));
+    struct worker *worker = tunnel->worker;
+    const char *over = NULL;
+    bool more = false;
+    if (!tunnel->session)
+        return;
+    if (tunnel->read_on)
+        over = read_tunnel(tunnel);
+    if (!over)
+        over = write_tunnel(tunnel, &more);
+    if (over) {
+        tunnel_close(tunnel, over);
+        return;
+    }
+    arm(tunnel);
+    if (more || tunnel->read_on)
+        loop_defer_next(worker->loop, &tunnel->service);
+    note_credit(worker);
+}
+
+static void on_readable(struct conn *conn)
+{
+    struct tunnel *tunnel = conn_user(conn);
+    tunnel->read_on = true;
+    service_soon(tunnel);
+}
+
+static void on_writable(struct conn *conn)
+{
+    service_soon(conn_user(conn));
+}
+
+static void on_ready(struct conn *conn)
+{
+    struct tunnel *tunnel = conn_user(conn);
+    struct worker *worker = tunnel->worker;
+    counter_add(&worker->counters.handshakes, 1);
+    if (conn_tls_resumed(conn))
+        counter_add(&worker->counters.handshakes_resumed, 1);
+    tunnel->session = plex_session_new(&worker->plex, tunnel, loop_now(worker->loop));
+    if (!tunnel->session) {
+        tunnel_close(tunnel, "out of memory");
+        return;
+    }
+    /* Old devices hold their next small write back until our ACK comes. */
+    conn_set_quickack(conn, true);
+    on_readable(conn);
+}
+
+static void on_hangup(struct conn *conn)
+{
+    tunnel_close(conn_user(conn), "device hung up");
+}
+
+static void on_failed(struct conn *conn)
+{
+    struct tunnel *tunnel = conn_user(conn);
+    if (!tunnel->session)
+        counter_add(&counters(tunnel)->handshakes_failed, 1);
+    tunnel_close(tunnel, conn_error_text(conn));
+}
+
+static const struct conn_callbacks callbacks = {
+    .on_ready = on_ready,
+    .on_readable = on_readable,
+    .on_writable = on_writable,
+    .on_hangup = on_hangup,
+    .on_failed = on_failed,
+};
+
+static void on_timer(struct timer *timer)
+{
+    struct tunnel *tunnel = (struct tunnel *)((char *)timer - offsetof(struct tunnel, timer));
+    if (tunnel->finish_reason) {
+        tunnel_close(tunnel, tunnel->finish_reason);
+        return;
+    }
+    if (!tunnel->session) {
+        counter_add(&counters(tunnel)->handshakes_failed, 1);
+        tunnel_close(tunnel, "TLS handshake took too long");
+        return;
+    }
+    int error = plex_session_tick(tunnel->session, loop_now(tunnel->worker->loop));
+    if (error < 0)
+        fault(tunnel, error);
+    else
+        service_soon(tunnel);
+}
+
+static void add(struct worker *worker, struct tunnel *tunnel)
+{
+    tunnel->next = worker->tunnels;
+    if (tunnel->next)
+        tunnel->next->previous = tunnel;
+    worker->tunnels = tunnel;
+    worker->tunnel_count++;
+    counter_add(&worker->counters.tunnels, 1);
+    counter_add(&worker->counters.tunnels_opened, 1);
+}
+
+void tunnel_open(struct worker *worker, int fd, const union address *peer, uint64_t id, bool old)
+{
+    struct tls_context *tls = old ? worker->setup.tls_old : worker->setup.tls;
+    struct tunnel *tunnel = worker->draining ? NULL : calloc(1, sizeof *tunnel);
+    if (!tunnel || worker_take_slot(worker, tunnel, &tunnel->slot, &tunnel->generation) < 0)
+        goto no_tunnel;
+    tunnel->worker = worker;
+    tunnel->id = id;
+    tunnel->peer = *peer;
+    tunnel->old = old;
+    tunnel->opened_at = loop_now(worker->loop);
+    tunnel->service.run = service;
+    if (conn_open(worker->loop, fd, &callbacks, tunnel, &tunnel->conn) < 0)
+        goto no_conn;
+    timer_init(&tunnel->timer, worker->loop, on_timer);
+    timer_start(&tunnel->timer,
+                tunnel->opened_at + worker->setup.config->settings.handshake_timeout);
+    add(worker, tunnel);
+    conn_set_tunnel_options(tunnel->conn);
+    if (!tls || conn_start_tls_server(tunnel->conn, tls) < 0)
+        tunnel_close(tunnel, "no TLS for it");
+    return;
+
+no_conn:
+    worker_drop_slot(worker, tunnel->slot);
+no_tunnel:
+    log_write(LOG_ERROR, LOG_FIELDS(LOG_NUMBER("tunnel", id)),
+              worker->draining ? "tunnel dropped: server drains"
+                               : "tunnel dropped: out of memory or descriptors");
+    free(tunnel);
+    close(fd);
+    admission_report(worker->host->admission, peer, ADMISSION_GONE_UNAUTHED);
+}
+
+void tunnel_configure(struct tunnel *tunnel)
+{
+    if (tunnel->session) {
+        plex_session_configure(tunnel->session, &tunnel->worker->plex);
+        arm(tunnel);
+    }
+}
+
+void tunnel_drain(struct tunnel *tunnel)
+{
+    if (!tunnel->session) {
+        tunnel_close(tunnel, "server drains");
+        return;
+    }
+    if (plex_session_is_authed(tunnel->session)) {
+        plex_session_goaway(tunnel->session, 0);
+        service_soon(tunnel);
+    }
+    if (tunnel->substreams == 0)
+        tunnel_finish(tunnel, "server drains");
+}
+
+void tunnel_substream_over(struct tunnel *tunnel)
+{
+    tunnel->substreams--;
+    if (tunnel->worker->draining && tunnel->substreams == 0)
+        tunnel_finish(tunnel, "server drains");
+}
+
+/* Authentication
+ * -------------------------------------------------------------------------------------------- */
+
+static void note_authenticated(struct tunnel *tunnel)
+{
+    admission_report(tunnel->worker->host->admission, &tunnel->peer, ADMISSION_AUTHED);
+    counter_add(&counters(tunnel)->tunnels_authed, 1);
+    if (plex_session_features(tunnel->session))
+        conn_set_quickack(tunnel->conn, false);
+    log_opened(tunnel);
+}
+
+/* A tunnel stays its first owner's, whatever tokens follow. The owner is known before the session
+ * hears of it, for what was held until then begins at once. */
+static void accept_token(struct tunnel *tunnel, const char *owner)
+{
+    bool first = !tunnel->owner;
+    counter_add(&counters(tunnel)->auth_accepted, 1);
+    if (first && !(tunnel->owner = strdup(owner))) {
+        tunnel_finish(tunnel, "out of memory");
+        return;
+    }
+    if (plex_session_authorize(tunnel->session, true) < 0)
+        tunnel_finish(tunnel, "session over while its token was checked");
+    if (first)
+        note_authenticated(tunnel);
+}
+
+static void refuse_token(struct tunnel *tunnel, bool system_error)
+{
+    struct counters *count = counters(tunnel);
+    char peer[ADDRESS_TEXT_MAX];
+    counter_add(system_error ? &count->auth_system_errors : &count->auth_refused, 1);
+    log_write(LOG_WARNING,
+              LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id),
+                         LOG_TEXT("peer", address_format(&tunnel->peer, peer))),
+              system_error ? "token not checked: auth system error" : "token refused");
+    if (plex_session_authorize(tunnel->session, false) < 0)
+        tunnel_finish(tunnel, "session over while its token was checked");
+}
+
+static void decide(struct tunnel *tunnel, enum auth_result result, const char *owner)
+{
+    switch (result) {
+    case AUTH_ACCEPTED:
+        accept_token(tunnel, owner);
+        break;
+    case AUTH_REFUSED:
+        refuse_token(tunnel, false);
+        break;
+    case AUTH_SYSTEM_ERROR:
+        refuse_token(tunnel, true);
+        break;
+    }
+    service_soon(tunnel);
+}
+
+void tunnel_authorize(struct tunnel *tunnel, const struct auth_question *question)
+{
+    if (question->generation == tunnel->token_generation && tunnel->session &&
+        !tunnel->finish_reason)
+        decide(tunnel, question->result, question->owner);
+}
+
+/* On the worker's loop; the tunnel may be gone, and its slot another's. */
+static void take_answer(struct loop_message *message)
+{
+    struct auth_question *question = (struct auth_question *)message;
+    struct worker *worker = question->user;
+    struct tunnel *tunnel =
+        worker_find(worker, (uint32_t)(question->tunnel >> 32), (uint32_t)question->tunnel);
+    if (tunnel)
+        tunnel_authorize(tunnel, question);
+    auth_question_free(question);
+}
+
+static void on_token(struct plex_session *session, const char *token, size_t length)
+{
+    struct tunnel *tunnel = plex_session_user(session);
+    struct worker *worker = tunnel->worker;
+    const struct config *config = worker->setup.config;
+    tunnel->token_generation++;
+    if (auth_is_local(config)) {
+        const char *owner = tokens_find(&config->tokens, token, length);
+        decide(tunnel, owner ? AUTH_ACCEPTED : AUTH_REFUSED, owner);
+        return;
+    }
+    struct auth_question *question = auth_question_new(token, length);
+    if (!question) {
+        decide(tunnel, AUTH_SYSTEM_ERROR, NULL);
+        return;
+    }
+    question->reply_to = worker->loop;
+    question->answered = take_answer;
+    question->tunnel = (uint64_t)tunnel->slot << 32 | tunnel->generation;
+    question->generation = tunnel->token_generation;
+    question->user = worker;
+    auth_ask(worker->host->auth, worker->host->loop, question);
+}
+
+static void on_output(struct plex_session *session)
+{
+    service_soon(plex_session_user(session));
+}
+
+static void on_resume(struct plex_session *session)
+{
+    struct tunnel *tunnel = plex_session_user(session);
+    tunnel->read_on = true;
+    service_soon(tunnel);
+}
+
+const struct plex_callbacks tunnel_engine_callbacks = {
+    .on_token = on_token,
+    .on_output = on_output,
+    .on_resume = on_resume,
+    .on_open = outbound_on_open,
+    .on_connect = outbound_on_connect,
+    .on_timeout = outbound_on_timeout,
+    .on_data = outbound_on_data,
+    .on_end = outbound_on_end,
+    .on_gone = outbound_on_gone,
+    .on_pull = outbound_on_pull,
+};

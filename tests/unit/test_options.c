@@ -1,0 +1,89 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "bench/options.h"
+
+static void test_rates(void **state)
+{
+    (void)state;
+    uint64_t rate = 7;
+    assert_int_equal(options_parse_rate("1gbit", &rate), 0);
+    assert_int_equal(rate, 125000000);
+    assert_int_equal(options_parse_rate("2.4mbit", &rate), 0);
+    assert_int_equal(rate, 300000);
+    assert_int_equal(options_parse_rate("80kbit", &rate), 0);
+    assert_int_equal(rate, 10000);
+    assert_int_equal(options_parse_rate("0", &rate), 0);
+    assert_int_equal(rate, 0);
+}
+
+static void test_what_is_no_rate(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"",       "gbit", "1tbit", "-1mbit",
+                                        "1 gbit", "nan",  "inf",   "99999gbit"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        uint64_t rate = 7;
+        assert_int_equal(options_parse_rate(texts[i], &rate), -1);
+        assert_int_equal(rate, 7);
+    }
+}
+
+static void test_routes(void **state)
+{
+    (void)state;
+    char error[128];
+    struct bench_options options = {.routes = "server,plain", .rate = "0"};
+    assert_true(options_has_route(&options, "server"));
+    assert_true(options_has_route(&options, "plain"));
+    assert_false(options_has_route(&options, "hop"));
+    assert_int_equal(options_check(&options, error, sizeof(error)), 0);
+    options.routes = "server,plainly";
+    assert_false(options_has_route(&options, "plain"));
+    assert_int_equal(options_check(&options, error, sizeof(error)), -1);
+    assert_string_equal(error, "--routes: plainly is none of server, hop and plain");
+}
+
+static void test_self_and_server_exclude_each_other(void **state)
+{
+    (void)state;
+    char error[128];
+    struct bench_options options = {.routes = "hop", .rate = "0", .self = true, .server = "h:1"};
+    assert_int_equal(options_check(&options, error, sizeof(error)), -1);
+    options.self = false;
+    assert_int_equal(options_check(&options, error, sizeof(error)), 0);
+}
+
+static void test_defaults_are_valid(void **state)
+{
+    (void)state;
+    char *argv[] = {"bench", "open", NULL}, error[256], **arguments = NULL;
+    int count = 0;
+    struct bench_options options = {0};
+    assert_int_equal(
+        settings_read(&bench_table, 2, argv, &options, &arguments, &count, error, sizeof(error)),
+        0);
+    assert_int_equal(count, 1);
+    assert_string_equal(arguments[0], "open");
+    assert_int_equal(options_check(&options, error, sizeof(error)), 0);
+    assert_int_equal(options.rounds, 3);
+    assert_int_equal(options.direction, DIRECTION_ALL);
+    free(arguments);
+    settings_free(&bench_table, &options);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_what_is_no_rate),
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_self_and_server_exclude_each_other),
+        cmocka_unit_test(test_defaults_are_valid),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
