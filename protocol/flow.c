@@ -238,9 +238,6 @@ void plex_flow_drain(struct plex_session *session)
 void plex_flow_stall(struct plex_session *session)
 {
     struct plex_substream *stalled = session->stalled;
-    uint64_t time = session->config->stall_time;
-    if (!session->full || !time || session->now - session->stall_start < time)
-        return;
     if (stalled && session->stall_taken < session->config->stall_bytes) {
         session->stalls++;
         plex_substream_fault(stalled, PLEX_SUBSTREAM_STALLED);

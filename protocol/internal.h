@@ -224,6 +224,16 @@ struct plex_session {
     uint8_t pong[8];
 };
 
+static inline bool plex_is_server(const struct plex_session *session)
+{
+#ifdef PLEX_DEVICE_ONLY
+    (void)session;
+    return false;
+#else
+    return session->config->side == PLEX_SERVER;
+#endif
+}
+
 /* session.c */
 void *plex_session_alloc(const struct plex_session *session, size_t size);
 void plex_session_release(const struct plex_session *session, void *memory, size_t size);
@@ -255,7 +265,7 @@ bool plex_feed_in_frame(const struct plex_session *session);
 
 /* message.c: 0 or the tunnel's fault. */
 int plex_message_tunnel(struct plex_session *session, const char *text, size_t length);
-int plex_message_substream(struct plex_substream *substream, const char *text, size_t length);
+int plex_message_substream(struct plex_substream *substream, const char *text);
 
 /* compose.c: JSON from templates, whose letters are explained there. */
 void plex_compose(struct plex_writer *writer, struct plex_session *session,
@@ -301,6 +311,7 @@ void plex_flow_write(struct plex_substream *substream, struct plex_writer *write
 /* Without flow: is the session full, and who is to blame? */
 void plex_flow_fill(struct plex_session *session);
 void plex_flow_drain(struct plex_session *session);
+/* The stall clock has run out. */
 void plex_flow_stall(struct plex_session *session);
 /* A frame, or a part of its payload, on a substream that is over. */
 int plex_flow_late(struct plex_session *session, bool data, size_t size);
