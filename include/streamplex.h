@@ -249,9 +249,7 @@ struct plex_config {
  * pings; 1024 substreams; all features); side, callbacks and allocator are the caller's. */
 void plex_config_init(struct plex_config *config, enum plex_side side);
 
-/* Sessions
- * -------------------------------------------------------------------------------------------------
- */
+/* --- Sessions --- */
 
 /* NULL when memory ran out or the configuration is out of range. `now` starts auth_timeout. */
 struct plex_session *plex_session_new(const struct plex_config *config, void *user,
@@ -322,9 +320,7 @@ struct plex_stats {
 };
 void plex_session_stats(const struct plex_session *session, struct plex_stats *ret_stats);
 
-/* Substreams
- * -----------------------------------------------------------------------------------------------
- */
+/* --- Substreams --- */
 
 /* Opens a substream: a device PLEX_NET or PLEX_TLS (service and visitor NULL), a server
  * PLEX_INBOUND (feature inbound; both texts given). 0; PLEX_OURS_STATE before authentication or

@@ -403,7 +403,7 @@ int plex_session_feed(struct plex_session *session, const void *bytes, size_t le
     }
     if (r < 0)
         r = plex_session_die(session, r);
-    session->stopped = taken < length && !session->error;
+    session->stopped = !session->error && (taken < length || !plex_session_can_take(session));
     *ret_taken = taken;
     plex_session_leave(session);
     session->told_error = session->error != 0;

@@ -6,6 +6,9 @@
  * host keeps nothing. */
 #include "internal.h"
 
+/* So much consumed is worth a credit frame, however large the window. */
+#define GRANT_MOST 131072
+
 bool plex_flow_on(const struct plex_session *session)
 {
     return session->features & PLEX_FLOW;
@@ -104,7 +107,8 @@ static uint32_t owed(const struct plex_substream *substream, bool *ret_enough)
         uint32_t least = kept < window ? window - kept : 0;
         wanted = least > left ? least : (uint32_t)left;
     }
-    *ret_enough = wanted >= window / 4;
+    /* A quarter of the window, but what a large one leaves idle until then should be little. */
+    *ret_enough = wanted >= (window / 4 < GRANT_MOST ? window / 4 : GRANT_MOST);
     return wanted;
 }
 

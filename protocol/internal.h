@@ -176,7 +176,7 @@ struct plex_session {
     bool held_full;
     bool detached;
     bool fresh; /* feed may take bytes again, but when is not known before the host says the time */
-    bool stopped; /* feed took less than it was given */
+    bool stopped; /* feed takes no more: on_resume is due when it does */
     bool told_output;
     bool told_error;
     bool answer_terms; /* a token message or answer to be written carries ours */

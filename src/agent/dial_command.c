@@ -26,6 +26,7 @@ struct dial_run {
     struct plex_substream *substream; /* NULL before it is open and once it is over */
     struct timer patience;            /* until the target is connected */
     bool over;                        /* no byte comes from the tunnel any more */
+    bool output_done;                 /* and none goes to standard output */
     bool finished;
     int status;
 };
@@ -76,7 +77,10 @@ static void get_over(struct dial_run *run, int status)
     if (run->status == 0)
         run->status = status;
     timer_stop(&run->patience);
-    stdio_end_output(run->stdio);
+    if (run->output_done)
+        finish(run);
+    else
+        stdio_end_output(run->stdio);
 }
 
 /* The substream ----------------------------------------------------------------------------------
@@ -214,6 +218,7 @@ static void on_output_done(void *user, int error)
 {
     struct dial_run *run = user;
 
+    run->output_done = true;
     if (error) {
         /* A reader that has seen enough, such as head, is no news. */
         if (error != -EPIPE)

@@ -200,7 +200,7 @@ static const struct conn_callbacks conn_callbacks = {
     .on_failed = on_conn_failed,
 };
 
-/* Substreams ----------------------------------------------------------------------------------- */
+/* --- Substreams --- */
 
 static void on_substream_data(struct plex_substream *substream, const void *data, size_t length)
 {

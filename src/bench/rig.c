@@ -47,7 +47,7 @@ static int loopback(uint16_t port, union address *ret_address)
     return address_from_host("127.0.0.1", port, ret_address);
 }
 
-/* Targets and hop ------------------------------------------------------------------------------ */
+/* --- Targets and hop --- */
 
 /* Ports that a child printed on one line. */
 static int read_ports(struct process *process, uint16_t *ports, int count)
@@ -130,7 +130,7 @@ static int start_hop(struct rig *rig, char *error, size_t error_size)
     return 0;
 }
 
-/* The server ----------------------------------------------------------------------------------- */
+/* --- The server --- */
 
 /* The tunnels' address from a line of the server's log; false for any other line. */
 static bool find_listener(const char *line, union address *ret_address)
@@ -227,9 +227,13 @@ static int start_server(struct rig *rig, char *error, size_t error_size)
         return -1;
     }
     memcpy(argv, fixed, sizeof(fixed));
+<<<<<<< HEAD
     for (size_t i = 0; i < more->count; i++) {
         argv[count + i] = more->items[i];
     }
+=======
+    memcpy(argv + count, more->items, more->count * sizeof(*argv));
+>>>>>>> main
     int failed =
         process_start_program(rig->options->program, argv, rig->server_core, log, -1, &rig->server);
     free(argv);
@@ -328,7 +332,7 @@ static int trust(struct rig *rig, char *error, size_t error_size)
     return tls_client_new(&remote, &rig->client.tls, error, error_size);
 }
 
-/* The whole ------------------------------------------------------------------------------------ */
+/* --- The whole --- */
 
 static void on_signal(int number, void *user)
 {

@@ -25,8 +25,7 @@ struct rig {
     uint64_t held;                /* connections to targets that stay open meanwhile */
     char folder[64];              /* temporary: state of the server, its log */
     int server_core, client_core; /* -1: not pinned */
-    int server_fault; /* how a server that we started ended, other than in order: see process_stop()
-                       */
+    int server_fault;             /* what process_stop() said of a server of ours; 0: in order */
     struct signals *signals;
 };
 

@@ -12,23 +12,7 @@
 
 #include "net/conn_internal.h"
 
-#define KEEPALIVE_SECONDS 60
-/* An unacknowledged tunnel is dead after this; keepalive's probes count, too (RFC 5482). */
-#define USER_TIMEOUT_MS 120000
-/* Two records: what waits unsent in the kernel is what a small frame has to queue behind. */
-#define NOTSENT_LOWAT 32768
-
-#define GONE_EVENTS (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
-#define READ_EVENTS (EPOLLIN | GONE_EVENTS)
-
-static void set_option(int fd, int level, int name, int value)
-{
-    (void)setsockopt(fd, level, name, &value, sizeof value);
-}
-
-/* --- failures
- * ------------------------------------------------------------------------------------------------
- */
+/* --- failures ------------------------------------------------------------- */
 
 ssize_t conn_fail(struct conn *conn, int error, bool read, bool write)
 {
@@ -39,16 +23,7 @@ ssize_t conn_fail(struct conn *conn, int error, bool read, bool write)
     return CONN_FAILED;
 }
 
-void conn_tell_failed(struct conn *conn)
-{
-    if (!conn->callbacks || conn->fail_told)
-        return;
-    conn->fail_told = true;
-    conn->callbacks->on_failed(conn);
-}
-
-/* --- the socket
- * ---------------------------------------------------------------------------------------------- */
+/* --- the socket ----------------------------------------------------------- */
 
 static ssize_t take_left(struct conn *conn, void *buffer, size_t capacity)
 {
@@ -85,7 +60,7 @@ ssize_t conn_receive(struct conn *conn, void *buffer, size_t capacity)
     if (n > 0) {
         conn->drained = (size_t)n < capacity && !conn->hung_up;
         if (conn->quickack)
-            set_option(conn->watch.fd, IPPROTO_TCP, TCP_QUICKACK, 1);
+            conn_set_option(conn->watch.fd, IPPROTO_TCP, TCP_QUICKACK, 1);
     }
     return n;
 }
@@ -120,8 +95,7 @@ void conn_send_fin(struct conn *conn)
     (void)shutdown(conn->watch.fd, SHUT_WR); /* ENOTCONN: then reading tells, too */
 }
 
-/* --- reading and writing
- * --------------------------------------------------------------------------------------- */
+/* --- reading and writing -------------------------------------------------- */
 
 static ssize_t raw_read(struct conn *conn, void *buffer, size_t capacity)
 {
@@ -187,154 +161,19 @@ void conn_shutdown(struct conn *conn)
         conn_send_fin(conn);
 }
 
-/* --- events
- * --------------------------------------------------------------------------------------------------
- */
-
-static void tell_readable(struct conn *conn)
-{
-    conn->readable = true;
-    if (conn->callbacks)
-        conn->callbacks->on_readable(conn);
-}
-
-/* The error is taken from the socket, so that the owner can tell RST from FIN; reading reports it
- * at the end. */
-static void take_socket_error(struct conn *conn)
-{
-    int error = 0;
-    socklen_t size = sizeof error;
-    if (getsockopt(conn->watch.fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error &&
-        !conn->error)
-        conn->error = -error;
-}
-
-static void tell_hangup(struct conn *conn, bool is_error)
-{
-    if (!conn->callbacks || conn->hangup_told || conn->ended || conn->read_failed ||
-        !conn->readable)
-        return;
-    conn->hangup_told = true;
-    if (is_error)
-        take_socket_error(conn);
-    if (conn->callbacks->on_hangup)
-        conn->callbacks->on_hangup(conn);
-}
-
-static void handle_writable(struct conn *conn)
-{
-    conn->blocked = false;
-    if (conn->ssl && conn_tls_flush(conn) == CONN_FAILED) {
-        conn_tell_failed(conn);
-        return;
-    }
-    if (conn->blocked)
-        return;
-    if (conn->read_blocked) {
-        conn->read_blocked = false;
-        tell_readable(conn);
-        if (conn_is_over(conn))
-            return;
-    }
-    if (conn->callbacks && !conn->shut && !conn->blocked)
-        conn->callbacks->on_writable(conn);
-}
-
-/* Reading goes first: a peer may have answered before it closed, and then writing fails. */
-void conn_handle_events(struct conn *conn, uint32_t events)
-{
-    if (events & READ_EVENTS && !conn->ended && !conn->read_failed) {
-        if (!conn->readable)
-            tell_readable(conn);
-        if (conn->state != CONN_OPEN)
-            return;
-        if (events & GONE_EVENTS)
-            tell_hangup(conn, events & EPOLLERR);
-        if (conn->state != CONN_OPEN)
-            return;
-    }
-    if (conn->blocked && events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-        handle_writable(conn);
-}
-
-static void handle_connected(struct conn *conn, uint32_t events)
-{
-    if (conn->write_failed)
-        return;
-    if (events & (EPOLLERR | EPOLLHUP)) {
-        take_socket_error(conn);
-        conn_fail(conn, conn->error ? conn->error : -ECONNRESET, true, true);
-        conn_tell_failed(conn);
-        return;
-    }
-    if (!(events & EPOLLOUT))
-        return;
-    conn->state = CONN_OPEN;
-    conn->blocked = false;
-    if (conn->callbacks)
-        conn->callbacks->on_ready(conn);
-    if (conn->state == CONN_OPEN && events & READ_EVENTS)
-        conn_handle_events(conn, events & READ_EVENTS);
-}
-
-static void on_events(struct watch *watch, uint32_t events)
-{
-    _Static_assert(offsetof(struct conn, watch) == 0, "the watch is the connection's head");
-    struct conn *conn = (struct conn *)watch;
-    if (events & READ_EVENTS)
-        conn->drained = false;
-    if (events & GONE_EVENTS)
-        conn->hung_up = true;
-    switch (conn->state) {
-    case CONN_CONNECTING:
-        handle_connected(conn, events);
-        break;
-    case CONN_OPEN:
-        conn_handle_events(conn, events);
-        break;
-    case CONN_HANDSHAKING:
-        conn_tls_step(conn);
-        break;
-    case CONN_LINGERING:
-        conn_linger_events(conn);
-        break;
-    default:
-        break;
-    }
-}
-
-/* What was known before the owner could be told: left-overs, a new owner's news, a connect that
- * failed at once. */
-static void announce(struct loop_deferred *deferred)
-{
-    struct conn *conn = (struct conn *)(void *)((char *)deferred - offsetof(struct conn, deferred));
-    if (conn->state == CONN_HANDSHAKING) {
-        conn_tls_step(conn);
-    } else if (conn->state == CONN_CONNECTING) {
-        conn_tell_failed(conn);
-    } else if (conn->state == CONN_OPEN) {
-        if (conn->readable && !conn->ended && !conn->read_failed)
-            tell_readable(conn);
-        if (conn->state == CONN_OPEN && conn->hung_up)
-            tell_hangup(conn, true);
-    }
-}
-
-/* --- life
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- life ----------------------------------------------------------------- */
 
 static struct conn *new_conn(struct loop *loop, const struct conn_callbacks *callbacks, void *user)
 {
     struct conn *conn = calloc(1, sizeof *conn);
     if (!conn)
         return NULL;
-    conn->watch.run = on_events;
+    conn->watch.run = conn_on_events;
     conn->watch.fd = -1;
     conn->loop = loop;
     conn->callbacks = callbacks;
     conn->user = user;
-    conn->deferred.run = announce;
+    conn->deferred.run = conn_announce;
     return conn;
 }
 
@@ -344,7 +183,7 @@ int conn_open(struct loop *loop, int fd, const struct conn_callbacks *callbacks,
     int on = 1;
     if (ioctl(fd, FIONBIO, &on) < 0)
         return -errno;
-    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    conn_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     return conn_attach(loop, fd, NULL, 0, callbacks, user, ret_conn);
 }
 
@@ -409,7 +248,7 @@ int conn_connect(struct loop *loop, const union address *address,
     if (fd < 0) {
         error = -errno;
     } else {
-        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        conn_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
         error = begin_connect(conn, fd, address);
     }
     if (error < 0) {
@@ -434,7 +273,8 @@ void conn_release(struct conn *conn)
     if (fd >= 0)
         close(fd);
     free(conn->left);
-    conn->left = NULL;
+    free(conn->out);
+    conn->left = conn->out = NULL;
     conn->callbacks = NULL;
     conn->state = CONN_GONE;
     loop_undefer(conn->loop, &conn->deferred);
@@ -486,65 +326,4 @@ void conn_abort(struct conn *conn)
         (void)setsockopt(conn->watch.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     }
     conn_release(conn);
-}
-
-/* --- options and facts
- * ----------------------------------------------------------------------------------------- */
-
-void conn_set_callbacks(struct conn *conn, const struct conn_callbacks *callbacks, void *user)
-{
-    assert(!conn_is_over(conn));
-    conn->callbacks = callbacks;
-    conn->user = user;
-    if (callbacks && conn->state == CONN_OPEN && conn->readable)
-        loop_defer(conn->loop, &conn->deferred);
-}
-
-void *conn_user(const struct conn *conn)
-{
-    return conn->user;
-}
-
-struct loop *conn_loop(const struct conn *conn)
-{
-    return conn->loop;
-}
-
-int conn_fd(const struct conn *conn)
-{
-    return conn->watch.fd;
-}
-
-void conn_set_tunnel_options(struct conn *conn)
-{
-    int fd = conn->watch.fd;
-    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_SECONDS);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_SECONDS / 4);
-    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
-    set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT);
-}
-
-void conn_set_quickack(struct conn *conn, bool on)
-{
-    conn->quickack = on;
-    if (on)
-        set_option(conn->watch.fd, IPPROTO_TCP, TCP_QUICKACK, 1);
-}
-
-bool conn_peer_address(const struct conn *conn, union address *ret_address)
-{
-    union address address;
-    socklen_t size = sizeof address;
-    memset(&address, 0, sizeof address);
-    if (getpeername(conn->watch.fd, &address.any, &size) < 0 ||
-        (address.any.sa_family != AF_INET && address.any.sa_family != AF_INET6))
-        return false;
-    *ret_address = address;
-    return true;
-}
-
-size_t conn_buffered(const struct conn *conn)
-{
-    return (conn->left ? conn->left->size - conn->left->at : 0) + conn->pending;
 }

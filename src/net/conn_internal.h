@@ -34,6 +34,7 @@ struct conn {
     struct tls_context *context;
     char *session_key;
     struct conn_left *left;
+    struct conn_left *out;         /* records that the socket didn't take; only while blocked */
     struct loop_deferred deferred; /* announces, and at last frees */
     struct conn_linger *linger;
     unsigned long tls_error; /* OpenSSL's code, when error is -EPROTO */
@@ -62,14 +63,17 @@ struct conn {
 ssize_t conn_receive(struct conn *conn, void *buffer, size_t capacity);
 /* send(2); waits for EPOLLOUT when the socket takes less than all. */
 ssize_t conn_send(struct conn *conn, const void *bytes, size_t length);
+/* conn_cork.c */
+/* Takes a record for the send(2) at uncorking; false when the connection isn't corked, or is
+ * blocked since just now. */
+bool conn_cork_take(struct conn *conn, const void *bytes, size_t size);
+/* Sends `out`: 0, with it or still blocked, or CONN_FAILED. */
+int conn_flush_rest(struct conn *conn);
+
 /* From now on a writable socket is an event. */
 void conn_await_writable(struct conn *conn);
 /* Remembers errno's error; returns CONN_FAILED. */
 ssize_t conn_fail(struct conn *conn, int error, bool read, bool write);
-/* Tells the owner once. */
-void conn_tell_failed(struct conn *conn);
-/* What an open connection makes of an event. */
-void conn_handle_events(struct conn *conn, uint32_t events);
 /* Sends FIN. */
 void conn_send_fin(struct conn *conn);
 /* Closes the socket, frees what is its own, and itself at the end of the turn. */
@@ -78,6 +82,17 @@ static inline bool conn_is_over(const struct conn *conn)
 {
     return conn->state >= CONN_LINGERING;
 }
+
+/* conn_event.c */
+void conn_on_events(struct watch *watch, uint32_t events);
+/* What was known before the owner could be told: left-overs, a new owner's news, a connect that
+ * failed at once. */
+void conn_announce(struct loop_deferred *deferred);
+/* Tells the owner once. */
+void conn_tell_failed(struct conn *conn);
+
+/* conn_option.c */
+void conn_set_option(int fd, int level, int name, int value);
 
 /* conn_tls.c */
 void conn_tls_step(struct conn *conn); /* of the handshake */

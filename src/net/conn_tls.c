@@ -16,9 +16,7 @@
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
 static BIO_METHOD *method;
 
-/* --- the BIO
- * -------------------------------------------------------------------------------------------------
- */
+/* --- the BIO -------------------------------------------------------------- */
 
 static int bio_read(BIO *bio, char *buffer, int capacity)
 {
@@ -42,6 +40,14 @@ static int bio_write(BIO *bio, const char *bytes, int length)
         BIO_set_retry_write(bio);
         return -1;
     }
+    if (conn_cork_take(conn, bytes, (size_t)length))
+        return length;
+    if (conn->blocked) {
+        BIO_set_retry_write(bio);
+        return -1;
+    }
+    if (conn->write_failed)
+        return -1;
     ssize_t n = conn_send(conn, bytes, (size_t)length);
     if (n < 0 && errno == EAGAIN)
         BIO_set_retry_write(bio);
@@ -84,9 +90,7 @@ static int set_bio(struct conn *conn)
     return 0;
 }
 
-/* --- failures
- * ------------------------------------------------------------------------------------------------
- */
+/* --- failures ------------------------------------------------------------- */
 
 /* After an SSL function said so: what conn_error() will tell. */
 static ssize_t fail(struct conn *conn, int ssl_error)
@@ -102,9 +106,7 @@ static ssize_t fail(struct conn *conn, int ssl_error)
     return conn_fail(conn, -ECONNRESET, true, true);
 }
 
-/* --- handshake
- * -----------------------------------------------------------------------------------------------
- */
+/* --- handshake ------------------------------------------------------------ */
 
 static void finish_handshake(struct conn *conn)
 {
@@ -236,9 +238,7 @@ void conn_tls_free(struct conn *conn)
     conn->pending = 0;
 }
 
-/* --- records
- * -------------------------------------------------------------------------------------------------
- */
+/* --- records -------------------------------------------------------------- */
 
 static ssize_t end(struct conn *conn)
 {
@@ -310,8 +310,10 @@ static int flush_record(struct conn *conn)
 
 int conn_tls_flush(struct conn *conn)
 {
-    if (conn->write_failed)
+    if (conn->write_failed || conn_flush_rest(conn) == CONN_FAILED)
         return CONN_FAILED;
+    if (conn->out)
+        return 0;
     if (conn->pending && flush_record(conn) == CONN_FAILED)
         return CONN_FAILED;
     if (!conn->blocked && conn->shut && !conn->shut_done && conn_tls_shutdown(conn))

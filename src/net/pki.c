@@ -44,9 +44,7 @@ static int make_path(char path[PATH_MAX], const char *folder, const char *name)
     return snprintf(path, PATH_MAX, "%s/%s", folder, name) < PATH_MAX ? 0 : -1;
 }
 
-/* --- files
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- files ---------------------------------------------------------------- */
 
 struct pem {
     EVP_PKEY *key;         /* or */
@@ -125,8 +123,7 @@ static int sync_folder(const char *folder)
     return result;
 }
 
-/* --- certificates
- * -------------------------------------------------------------------------------------------- */
+/* --- certificates --------------------------------------------------------- */
 
 static int set_serial(X509 *certificate)
 {
@@ -226,8 +223,7 @@ static X509 *make_server(const struct issuer *ca, EVP_PKEY *key, const char *nam
     return NULL;
 }
 
-/* --- what exists already
- * ------------------------------------------------------------------------------------- */
+/* --- what exists already -------------------------------------------------- */
 
 static int ensure_ca(const char *folder, struct issuer *ca, char *error, size_t size)
 {
@@ -334,8 +330,7 @@ int pki_ensure_server(const char *folder, const char *const *names, size_t name_
     return result;
 }
 
-/* --- digests, randomness
- * ------------------------------------------------------------------------------------- */
+/* --- digests, randomness -------------------------------------------------- */
 
 int pki_fingerprint(const char *certificate_file, char ret_hex[65])
 {

@@ -28,9 +28,7 @@ struct tls_context {
     unsigned char pin[32];
 };
 
-/* --- errors
- * --------------------------------------------------------------------------------------------------
- */
+/* --- errors --------------------------------------------------------------- */
 
 static int say(char *error, size_t size, const char *what, const char *file, const char *why)
 {
@@ -56,9 +54,7 @@ static FILE *open_file(const char *what, const char *file, char *error, size_t s
     return stream;
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- life ----------------------------------------------------------------- */
 
 static struct tls_context *new_context(const SSL_METHOD *method)
 {
@@ -78,6 +74,8 @@ static struct tls_context *new_context(const SSL_METHOD *method)
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+    /* One read per record, not two. A larger buffer saves few more, and a peer that stops in the
+     * middle of a record holds all of it. */
     SSL_CTX_set_read_ahead(ssl, 1);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     return context;
@@ -113,9 +111,7 @@ SSL_SESSION *tls_context_find_session(struct tls_context *context, const char *k
     return tls_sessions_find(context->sessions, key);
 }
 
-/* --- servers
- * -------------------------------------------------------------------------------------------------
- */
+/* --- servers -------------------------------------------------------------- */
 
 /* Never a prompt: a server has nobody to ask. */
 static int give_passphrase(char *buffer, int size, int writing, void *user)
@@ -214,9 +210,7 @@ int tls_server_new(const struct tls_server_options *options, struct tls_context 
     return -1;
 }
 
-/* --- clients
- * -------------------------------------------------------------------------------------------------
- */
+/* --- clients -------------------------------------------------------------- */
 
 static int on_new_session(SSL *ssl, SSL_SESSION *session)
 {

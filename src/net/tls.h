@@ -38,5 +38,6 @@ int tls_client_new(const struct tls_client_options *options, struct tls_context 
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context); /* NULL is fine */
 
-/* Ticket keys are the process's: made at first use, renewed every 12 h with the last one still
+/* A context may be freed on any thread, but one that caches sessions is used on one loop alone.
+ * Ticket keys are the process's: made at first use, renewed every 12 h with the last one still
  * accepted. */

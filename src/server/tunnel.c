@@ -189,11 +189,11 @@ static const char *read_tunnel(struct tunnel *tunnel)
     return NULL;
 }
 
-/* Pulls and writes until there is nothing, the socket is full, or the turn's share is used. */
-static const char *write_tunnel(struct tunnel *tunnel, bool *ret_more)
+/* Pulls and writes until there is nothing, the socket is full, or the turn's share is used. Returns
+ * a reason when the tunnel is to be closed. */
+static const char *write_records(struct tunnel *tunnel, bool *ret_more)
 {
     struct worker *worker = tunnel->worker;
-    *ret_more = false;
     for (int i = 0; conn_can_write(tunnel->conn); i++) {
         if (i == WRITES_PER_TURN) {
             *ret_more = plex_session_has_output(tunnel->session);
@@ -207,6 +207,16 @@ static const char *write_tunnel(struct tunnel *tunnel, bool *ret_more)
             return conn_error_text(tunnel->conn);
     }
     return NULL;
+}
+
+static const char *write_tunnel(struct tunnel *tunnel, bool *ret_more)
+{
+    *ret_more = false;
+    conn_cork(tunnel->conn);
+    const char *over = write_records(tunnel, ret_more);
+    if (conn_uncork(tunnel->conn) < 0)
+        over = conn_error_text(tunnel->conn);
+    return over;
 }
 
 /* All that a tunnel does in a turn, however many events asked for it. */

@@ -81,11 +81,12 @@ class Server:
     """`streamplex serve` on ephemeral ports. Arguments are added to the command line; what its log says is in `lines`."""
 
     def __init__(self, *arguments, token=TOKEN, listen=("127.0.0.1:0",), listen_old=(),
-                 egress_allow=("127.0.0.0/8", "::1/128"), certificate=None, admin=True, environment=None, workers=2, hosts=None):
+                 egress_allow=("127.0.0.0/8", "::1/128"), certificate=None, admin=True, environment=None, workers=2, hosts=None,
+                 drain="500ms"):
         self.state = tempfile.mkdtemp(prefix="streamplex-state-")
         certificate, key = certificate or certificates().make("server")
         command = [program(), "serve", "--cert", certificate, "--key", key, "--state", self.state,
-                   "--log-format", "json", "--log-level", "debug", "--workers", str(workers)]
+                   "--log-format", "json", "--log-level", "debug", "--workers", str(workers), "--drain", drain]
         for address in listen:
             command += ["--listen", address]
         for address in listen_old:

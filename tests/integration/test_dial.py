@@ -54,6 +54,10 @@ class DialCase(unittest.TestCase):
         process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
                                    env=environment(**(added or {})))
         self.addCleanup(self.end_process, process)
+        # Whoever reads from it waits no longer than this.
+        alarm = threading.Timer(WAIT * 3, process.kill)
+        alarm.start()
+        self.addCleanup(alarm.cancel)
         return process
 
     @staticmethod

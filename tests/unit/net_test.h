@@ -23,8 +23,7 @@
 
 #define TEST_SECOND UINT64_C(1000000)
 
-/* --- loop: run until a condition holds; 20 s without it is a failure, never a wait
- * ------------------------------ */
+/* --- loop: run until a condition holds; 20 s without it is a failure, never a wait --- */
 
 struct test_watchdog {
     struct timer timer;
@@ -38,7 +37,6 @@ static inline void test_bark(struct timer *timer)
 }
 
 struct test_until {
-    struct loop_deferred deferred;
     struct timer tick;
     struct loop *loop;
     bool (*holds)(void *user);
@@ -99,9 +97,7 @@ static inline void test_run_for(struct loop *loop, uint64_t microseconds)
     test_run_until(loop, test_never, &pause.over);
 }
 
-/* --- files
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- files ---------------------------------------------------------------- */
 
 static inline char *test_folder(void)
 {
@@ -129,9 +125,7 @@ static inline void test_remove_folder(char *folder)
     free(folder);
 }
 
-/* --- sockets
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- sockets -------------------------------------------------------------- */
 
 /* Two ends of a TCP connection over the loopback interface; blocking. */
 static inline void test_tcp_pair(int fds[2])

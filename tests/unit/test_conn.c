@@ -11,8 +11,7 @@ static struct loop *loop;
 static char *folder;
 static struct tls_context *server_context, *client_context;
 
-/* --- one end, as a pattern source and a pattern checker
- * ---------------------------------------------------------- */
+/* --- one end, as a pattern source and a pattern checker ------------------- */
 
 struct end {
     struct conn *conn;
@@ -121,9 +120,7 @@ static void on_failed(struct conn *conn)
 static const struct conn_callbacks callbacks = {on_ready, on_readable, on_writable, on_hangup,
                                                 on_failed};
 
-/* --- pairs
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- pairs ---------------------------------------------------------------- */
 
 struct pair {
     struct end a, b; /* a: client, b: server */
@@ -198,8 +195,7 @@ static void small_buffers(const int fds[2])
     set_buffers(fds, SO_RCVBUF, 4096);
 }
 
-/* --- reading and writing
- * ------------------------------------------------------------------------------------------- */
+/* --- reading and writing -------------------------------------------------- */
 
 static void exchange(bool tls, uint64_t bytes, size_t piece)
 {
@@ -353,9 +349,7 @@ static void test_shutdown_waits_for_a_blocked_record(void **state)
     pair_close(&pair);
 }
 
-/* --- the peer goes
- * -------------------------------------------------------------------------------------------------
- */
+/* --- the peer goes -------------------------------------------------------- */
 
 static void fin_while_paused(bool tls)
 {
@@ -449,6 +443,30 @@ static void test_rst_is_noticed_while_paused_tls(void **state)
     rst(true, true);
 }
 
+/* A relay that has read the end would else wait for ever for the other side of a visitor that is
+ * gone. */
+static void rst_after_end(bool tls)
+{
+    struct pair pair;
+    pair_open(&pair, tls);
+    conn_shutdown(pair.a.conn);
+    test_run_until(loop, b_ended, &pair);
+    test_run_for(loop, 0);
+    assert_false(pair.b.hung_up);
+    conn_abort(pair.a.conn);
+    test_run_until(loop, test_flag_holds, &pair.b.hung_up);
+    assert_true(conn_error(pair.b.conn) < 0);
+    assert_int_equal(conn_write(pair.b.conn, "x", 1), CONN_FAILED);
+    conn_close(pair.b.conn);
+    test_run_for(loop, 0);
+}
+
+static void test_rst_after_the_end_is_noticed(void **state)
+{
+    rst_after_end(false);
+    rst_after_end(true);
+}
+
 /* TCP may end without close_notify: an end, not a fault. */
 static void test_missing_close_notify_is_an_end(void **state)
 {
@@ -492,9 +510,7 @@ static void test_reset_while_a_record_is_blocked_fails_once(void **state)
     test_run_for(loop, 0);
 }
 
-/* --- closing
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- closing -------------------------------------------------------------- */
 
 static void close_it(struct end *end)
 {
@@ -639,9 +655,7 @@ static void test_freeing_the_loop_ends_lingering_connections(void **state)
     loop = first;
 }
 
-/* --- connecting
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- connecting ----------------------------------------------------------- */
 
 static void test_connect_and_accept(void **state)
 {
@@ -706,9 +720,7 @@ static void test_connect_that_fails_at_once_fails_later(void **state)
     assert_int_equal(end.failures, 1);
 }
 
-/* --- handing over
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- handing over --------------------------------------------------------- */
 
 static void test_detached_socket_is_attached_with_its_left_overs(void **state)
 {
@@ -811,9 +823,7 @@ static void test_connection_is_small(void **state)
     assert_true(sizeof(struct conn) <= 192);
 }
 
-/* --- set-up
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- set-up --------------------------------------------------------------- */
 
 static int set_up(void **state)
 {
@@ -857,6 +867,7 @@ int main(void)
         cmocka_unit_test(test_rst_is_an_error_tls),
         cmocka_unit_test(test_rst_is_noticed_while_paused_raw),
         cmocka_unit_test(test_rst_is_noticed_while_paused_tls),
+        cmocka_unit_test(test_rst_after_the_end_is_noticed),
         cmocka_unit_test(test_missing_close_notify_is_an_end),
         cmocka_unit_test(test_garbage_in_a_record_fails),
         cmocka_unit_test(test_reset_while_a_record_is_blocked_fails_once),

@@ -273,7 +273,7 @@ static void test_judge_refuses_a_name(void **state)
     expect_failure(&f, &two, "EACCES", "connect EACCES box:");
     assert_int_equal(1, two.lookups);
     run(&f, &one, "one", SECOND);
-    expect_failure(&f, &one, "EACCES", "connect EACCES 127.0.0.1:");
+    expect_failure(&f, &one, "EACCES", "connect EACCES one:");
     teardown(&f);
 }
 

@@ -10,7 +10,8 @@
 
 #include "agent/dial_settings.h"
 
-#define PIN "sha256:00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"
+#define DIGITS "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"
+#define PIN    "sha256:" DIGITS
 
 static char error[512];
 
@@ -58,7 +59,7 @@ static void test_flags(void **state)
     assert_string_equal(request.target.host, "2001:db8::1");
     assert_int_equal(request.target.port, 443);
     assert_string_equal(request.token, "abc");
-    assert_string_equal(request.pin_sha256, PIN + 7);
+    assert_string_equal(request.pin_sha256, DIGITS);
     assert_true(request.settings.tls);
     assert_false(request.settings.legacy);
     assert_int_equal(request.settings.timeout, 5000000);

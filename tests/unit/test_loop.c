@@ -16,9 +16,7 @@ static void note(const char *what)
     strcat(order, what);
 }
 
-/* --- deferred
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- deferred ------------------------------------------------------------- */
 
 static struct loop_deferred deferred_1, deferred_2;
 
@@ -73,9 +71,7 @@ static void test_undeferred_does_not_run(void **state)
     assert_null(deferred_1.next);
 }
 
-/* --- messages
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- messages ------------------------------------------------------------- */
 
 enum { SENDERS = 3, MESSAGES = 2000 };
 
@@ -142,9 +138,7 @@ static void test_messages_left_over_run_when_the_loop_is_freed(void **state)
     assert_true(message_ran);
 }
 
-/* --- time
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- time ----------------------------------------------------------------- */
 
 static uint64_t started, due;
 
@@ -215,9 +209,7 @@ static void test_far_timers_let_the_loop_sleep(void **state)
         timer_stop(&timers[i]);
 }
 
-/* --- signals
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- signals -------------------------------------------------------------- */
 
 static int last_signal;
 

@@ -18,8 +18,7 @@ static struct loop *loop;
 static char *folder;
 static char error[512];
 
-/* --- a handshake and what came of it
- * ----------------------------------------------------------------------------- */
+/* --- a handshake and what came of it -------------------------------------- */
 
 struct end {
     struct conn *conn;
@@ -104,9 +103,7 @@ static void handshake_close(struct handshake *handshake)
     test_run_for(loop, 3000);
 }
 
-/* --- contexts
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- contexts ------------------------------------------------------------- */
 
 static struct tls_context *new_server(const char *certificate, const char *key, bool old)
 {
@@ -218,9 +215,7 @@ static void test_client_says_what_is_wrong_with_its_trust(void **state)
     assert_null(context);
 }
 
-/* --- trust
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- trust ---------------------------------------------------------------- */
 
 static void check_trust(struct tls_context *client, struct tls_context *server, const char *name,
                         const char *expected_code)
@@ -321,9 +316,7 @@ static void test_pin_stands_for_chain_and_name(void **state)
                          "CERT_REJECTED");
 }
 
-/* --- protocols
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- protocols ------------------------------------------------------------ */
 
 /* A client's context that speaks exactly one version. */
 static struct tls_context *new_client_of(int version, const char *ciphers)
@@ -402,9 +395,7 @@ static void test_peer_that_leaves_the_handshake_fails(void **state)
     tls_context_unref(server);
 }
 
-/* --- sessions
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- sessions ------------------------------------------------------------- */
 
 static bool resumes(struct tls_context *client, struct tls_context *server, const char *key)
 {
@@ -481,9 +472,7 @@ static void test_session_cache_forgets_the_least_recently_used(void **state)
     tls_sessions_free(sessions);
 }
 
-/* --- set-up
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- set-up --------------------------------------------------------------- */
 
 static int set_up(void **state)
 {

@@ -46,8 +46,7 @@ static uint32_t next_random(struct run *run)
 static void feed(struct run *run)
 {
     size_t done = 0, taken = 1;
-    while (taken && done < run->input.length && !run->host.result &&
-           plex_session_can_take(run->host.session)) {
+    while (taken && done < run->input.length && !run->host.result && !run->host.stopped) {
         size_t piece = run->input.length - done;
         if (run->tearing == BYTES)
             piece = 1;
@@ -60,6 +59,7 @@ static void feed(struct run *run)
             plex_session_feed(run->host.session, copy.bytes, piece, run->host.now, &taken);
         vector_bytes_free(&copy);
         done += taken;
+        run->host.stopped = !plex_session_can_take(run->host.session);
     }
     vector_bytes_drop(&run->input, done);
 }

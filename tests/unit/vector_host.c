@@ -69,13 +69,14 @@ static void on_authed(struct plex_session *session, bool accepted)
     tell(plex_session_user(session), "authed %s", accepted ? "true" : "false");
 }
 
-/* The runner looks at plex_session_has_output() and plex_session_can_take() instead. */
+/* The runner looks at plex_session_has_output() instead. */
 static void on_output(struct plex_session *session)
 {
 }
 
 static void on_resume(struct plex_session *session)
 {
+    ((struct vector_host *)plex_session_user(session))->stopped = false;
 }
 
 /* NULL: no such substream is the program's. */
@@ -302,6 +303,13 @@ static bool do_substream(struct vector_host *host, const char *verb, const char 
     return true;
 }
 
+/* The host's own doing, of which on_resume needn't tell. */
+static void resume(struct vector_host *host)
+{
+    host->stopped = false;
+    plex_session_resume(host->session);
+}
+
 bool vector_host_do(struct vector_host *host, const char *line)
 {
     char verb[16] = "", error[64] = "";
@@ -328,7 +336,7 @@ bool vector_host_do(struct vector_host *host, const char *line)
     else if (strcmp(verb, "pause") == 0)
         plex_session_pause(session);
     else if (strcmp(verb, "resume") == 0)
-        plex_session_resume(session);
+        resume(host);
     else if (strcmp(verb, "detach") == 0)
         plex_session_detach(session);
     else if (strcmp(verb, "attach") == 0)

@@ -26,6 +26,7 @@ struct vector_host {
     size_t told_count;
     struct vector_substream substreams[VECTOR_SUBSTREAMS];
     bool consume_auto;
+    bool stopped;  /* feed took less than it could get; until on_resume nothing is fed */
     size_t memory; /* bytes that the engine holds */
     uint64_t now;
     int result; /* the last one of feed, tick and authorize that wasn't 0 */
