@@ -227,13 +227,9 @@ static int start_server(struct rig *rig, char *error, size_t error_size)
         return -1;
     }
     memcpy(argv, fixed, sizeof(fixed));
-<<<<<<< HEAD
     for (size_t i = 0; i < more->count; i++) {
         argv[count + i] = more->items[i];
     }
-=======
-    memcpy(argv + count, more->items, more->count * sizeof(*argv));
->>>>>>> main
     int failed =
         process_start_program(rig->options->program, argv, rig->server_core, log, -1, &rig->server);
     free(argv);
