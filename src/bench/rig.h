@@ -43,7 +43,7 @@ void rig_stop_processes(struct rig *rig);
 int rig_restart(struct rig *rig, enum route route, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 /* Puts a delay line before server, hop and targets of sink and source. 0 or -1 with `error`. */
-int rig_delay(struct rig *rig, uint64_t rtt_us, const char *rate, char *error, size_t error_size)
+int rig_delay(struct rig *rig, uint64_t rtt_ms, const char *rate, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 bool rig_has_route(const struct rig *rig, enum route route);
 /* The process that relays on this route; 0: none, or not known. */
