@@ -233,7 +233,7 @@ struct plex_config {
     uint32_t max_substreams; /* substreams that the peer may have open at once, 1...32767 */
 
     uint32_t buffer_limit; /* without flow: bytes passed to the host and not consumed at which feed
-                              stops, until a quarter of them is consumed; at least 1; 1 MiB */
+                            * stops, until a quarter of them is consumed; at least 1; 1 MiB */
     uint32_t
         stall_bytes; /* ...and what the blocking substream must consume within stall_time; 65536 */
     uint64_t stall_time; /* microseconds; 10 s */

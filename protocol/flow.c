@@ -259,5 +259,18 @@ int plex_flow_late(struct plex_session *session, bool data, size_t size)
         session->late[0] = session->late[1] = 0;
     }
     session->late[data] += (uint32_t)size;
-    return session->late[data] > PLEX_LATE_PER_SECOND ? PLEX_TUNNEL_LATE_DATA : 0;
+    if (session->late[data] <= PLEX_LATE_PER_SECOND)
+        return 0;
+    /* A device that knows no credit can't know in time that its substream was aborted: what it had
+     * sent by then, however much, is no fault of its. */
+    if (!data)
+        return PLEX_TUNNEL_LATE_DATA;
+    session->late_full = true;
+    return 0;
+}
+
+void plex_flow_late_over(struct plex_session *session)
+{
+    session->late_full = false;
+    session->fresh = true;
 }

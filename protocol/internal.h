@@ -174,6 +174,7 @@ struct plex_session {
     bool paused;
     bool full;
     bool held_full;
+    bool late_full; /* a second's worth of late data came: what follows waits for the next */
     bool detached;
     bool fresh; /* feed may take bytes again, but when is not known before the host says the time */
     bool stopped; /* feed takes no more: on_resume is due when it does */
@@ -315,6 +316,7 @@ void plex_flow_drain(struct plex_session *session);
 void plex_flow_stall(struct plex_session *session);
 /* A frame, or a part of its payload, on a substream that is over. */
 int plex_flow_late(struct plex_session *session, bool data, size_t size);
+void plex_flow_late_over(struct plex_session *session); /* the second */
 void plex_flow_move_budget(struct plex_session *session, struct plex_budget *to);
 
 /* ping.c */

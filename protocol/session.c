@@ -202,7 +202,7 @@ void plex_session_resume(struct plex_session *session)
 bool plex_session_can_take(const struct plex_session *session)
 {
     return !session->paused && !session->full && !session->held_full && !session->error &&
-           !session->detached && session->refusals < PLEX_REFUSALS_MAX;
+           !session->late_full && !session->detached && session->refusals < PLEX_REFUSALS_MAX;
 }
 
 bool plex_session_is_authed(const struct plex_session *session)
@@ -259,7 +259,7 @@ void plex_session_stats(const struct plex_session *session, struct plex_stats *r
 /* Deadlines */
 
 /* What a deadline means, if not an error. */
-enum { ALIVE, STALL, PING };
+enum { ALIVE, STALL, PING, LATE };
 
 struct deadline {
     uint64_t time;
@@ -291,6 +291,8 @@ static struct deadline next_deadline(const struct plex_session *session)
         consider(&first, session->begun, config->auth_timeout, PLEX_TUNNEL_AUTH_TIMEOUT);
     if (session->full)
         consider(&first, session->stall_start, config->stall_time, STALL);
+    if (session->late_full)
+        consider(&first, session->late_start, PLEX_SECOND, LATE);
     /* The rest is about what doesn't come, which is no fault of theirs while we take nothing. */
     if (!plex_session_can_take(session))
         return first;
@@ -321,6 +323,8 @@ int plex_session_tick(struct plex_session *session, uint64_t now)
             break;
         if (due.meaning == STALL)
             plex_flow_stall(session);
+        else if (due.meaning == LATE)
+            plex_flow_late_over(session);
         else if (due.meaning == PING)
             plex_session_ping(session);
         else

@@ -486,7 +486,7 @@ static int delay_one(struct rig *rig, union address *address, const char *rtt_ms
     return read_ports(process, &port, 1) < 0 ? -1 : loopback(port, address);
 }
 
-int rig_delay(struct rig *rig, uint64_t rtt_us, const char *rate, char *error, size_t error_size)
+int rig_delay(struct rig *rig, uint64_t rtt_ms, const char *rate, char *error, size_t error_size)
 {
     struct client *client = &rig->client;
     char rtt[32];
@@ -495,7 +495,7 @@ int rig_delay(struct rig *rig, uint64_t rtt_us, const char *rate, char *error, s
         snprintf(error, error_size, "--rate: such as 1gbit or 100mbit is wanted");
         return -1;
     }
-    snprintf(rtt, sizeof(rtt), "%.3f", (double)rtt_us / 1000);
+    snprintf(rtt, sizeof(rtt), "%llu", (unsigned long long)rtt_ms);
     client->target_hosts = 1;
     union address *all[] = {&client->hops[TARGET_SINK], &client->hops[TARGET_SOURCE],
                             &client->plain[TARGET_SINK], &client->plain[TARGET_SOURCE],

@@ -25,8 +25,7 @@ struct rig {
     uint64_t held;                /* connections to targets that stay open meanwhile */
     char folder[64];              /* temporary: state of the server, its log */
     int server_core, client_core; /* -1: not pinned */
-    int server_fault; /* how a server that we started ended, other than in order: see process_stop()
-                       */
+    int server_fault;             /* what process_stop() said of a server of ours; 0: in order */
     struct signals *signals;
 };
 
@@ -44,7 +43,7 @@ void rig_stop_processes(struct rig *rig);
 int rig_restart(struct rig *rig, enum route route, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 /* Puts a delay line before server, hop and targets of sink and source. 0 or -1 with `error`. */
-int rig_delay(struct rig *rig, uint64_t rtt_us, const char *rate, char *error, size_t error_size)
+int rig_delay(struct rig *rig, uint64_t rtt_ms, const char *rate, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 bool rig_has_route(const struct rig *rig, enum route route);
 /* The process that relays on this route; 0: none, or not known. */
