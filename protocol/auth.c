@@ -192,7 +192,7 @@ int plex_session_authorize(struct plex_session *session, bool accepted)
 {
     if (!plex_is_server(session) || !session->token_pending || session->error)
         return PLEX_OURS_STATE;
-    plex_session_enter(session);
+    session->depth++;
     int r = 0;
     session->token_pending = false;
     session->control |= accepted ? CONTROL_ACCEPTED : CONTROL_REFUSED;
@@ -248,13 +248,12 @@ int plex_session_send_token(struct plex_session *session, const char *token, siz
         plex_session_release(session, frame, PLEX_TOKEN_FRAME);
         return PLEX_OURS_ARGUMENT;
     }
-    plex_session_enter(session);
     plex_session_release(session, session->token, PLEX_TOKEN_FRAME);
     session->token = frame;
     session->token_size = (uint16_t)(writer.at - frame);
     session->asked = session->ours;
     session->token_pending = true;
     session->control |= CONTROL_TOKEN;
-    plex_session_leave(session);
+    plex_session_settle(session);
     return 0;
 }

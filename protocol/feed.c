@@ -388,7 +388,7 @@ int plex_session_feed(struct plex_session *session, const void *bytes, size_t le
     }
     if (session->detached)
         return PLEX_OURS_STATE;
-    plex_session_enter(session);
+    session->depth++;
     plex_session_time(session, now);
     if (length && plex_session_can_take(session))
         session->last_in = session->now;

@@ -183,7 +183,6 @@ void plex_substream_consume(struct plex_substream *substream, size_t length)
     uint32_t size = length < substream->buffered ? (uint32_t)length : substream->buffered;
     if (!size)
         return;
-    plex_session_enter(session);
     substream->buffered -= size;
     session->buffered -= size;
     if (plex_flow_on(session)) {
@@ -194,7 +193,7 @@ void plex_substream_consume(struct plex_substream *substream, size_t length)
             session->stall_taken += size;
         plex_flow_drain(session);
     }
-    plex_session_leave(session);
+    plex_session_settle(session);
 }
 
 /* Chooses who holds up the others: the one that keeps the most. */
@@ -202,11 +201,10 @@ static void blame(struct plex_session *session)
 {
     struct plex_substream *most = NULL;
     const struct plex_table *table = &session->table;
-    for (uint32_t slot = 0; table->slots && slot < 1u << table->bits; slot++) {
-        struct plex_substream *substream = table->slots[slot];
-        if (substream && (!most || substream->buffered > most->buffered))
-            most = substream;
-    }
+    for (uint32_t slot = 0; table->slots && slot < 1u << table->bits; slot++)
+        for (struct plex_substream *at = table->slots[slot]; at; at = at->chain)
+            if (!most || at->buffered > most->buffered)
+                most = at;
     /* A clock that runs for the same one goes on: else a target that takes a little now and then
      * would never be found out. */
     if (most == session->stalled &&

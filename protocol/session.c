@@ -68,12 +68,11 @@ void plex_session_configure(struct plex_session *session, const struct plex_conf
 {
     if (!good(config) || config->side != session->config->side)
         return;
-    plex_session_enter(session);
     plex_flow_move_budget(session, config->budget);
     session->config = config;
     plex_flow_fill(session);
     plex_flow_drain(session);
-    plex_session_leave(session);
+    plex_session_settle(session);
 }
 
 void plex_session_time(struct plex_session *session, uint64_t now)
@@ -83,11 +82,6 @@ void plex_session_time(struct plex_session *session, uint64_t now)
     if (session->fresh)
         session->last_in = session->now;
     session->fresh = false;
-}
-
-void plex_session_enter(struct plex_session *session)
-{
-    session->depth++;
 }
 
 static void free_over(struct plex_session *session)
@@ -124,14 +118,21 @@ static bool tell(struct plex_session *session)
     return false;
 }
 
+void plex_session_settle(struct plex_session *session)
+{
+    if (session->depth)
+        return;
+    session->depth++;
+    while (tell(session))
+        ;
+    free_over(session);
+    session->depth--;
+}
+
 void plex_session_leave(struct plex_session *session)
 {
-    if (session->depth == 1) {
-        while (tell(session))
-            ;
-        free_over(session);
-    }
     session->depth--;
+    plex_session_settle(session);
 }
 
 /* Every substream goes; their hosts' callbacks may end others meanwhile. */
@@ -164,7 +165,7 @@ void plex_session_fail(struct plex_session *session, int error)
 {
     if (error >= 0)
         return;
-    plex_session_enter(session);
+    session->depth++;
     session->told_error = true;
     plex_session_die(session, error);
     plex_session_leave(session);
@@ -174,7 +175,7 @@ void plex_session_free(struct plex_session *session)
 {
     if (!session)
         return;
-    plex_session_enter(session);
+    session->depth++;
     session->freeing = true;
     plex_session_die(session, PLEX_SUBSTREAM_TUNNEL_GONE);
     plex_session_leave(session);
@@ -189,14 +190,13 @@ void plex_session_pause(struct plex_session *session)
 
 void plex_session_resume(struct plex_session *session)
 {
-    plex_session_enter(session);
     if (session->paused)
         session->fresh = true;
     session->paused = false;
     /* Who calls this knows that bytes may be fed again. */
     if (plex_session_can_take(session))
         session->stopped = false;
-    plex_session_leave(session);
+    plex_session_settle(session);
 }
 
 bool plex_session_can_take(const struct plex_session *session)
@@ -217,12 +217,11 @@ uint32_t plex_session_features(const struct plex_session *session)
 
 void plex_session_goaway(struct plex_session *session, uint16_t code)
 {
-    plex_session_enter(session);
     session->going_away = true;
     session->goaway_code = code;
     if (session->features & PLEX_GOAWAY)
         session->control |= CONTROL_GOAWAY;
-    plex_session_leave(session);
+    plex_session_settle(session);
 }
 
 void plex_session_detach(struct plex_session *session)
@@ -232,7 +231,6 @@ void plex_session_detach(struct plex_session *session)
 
 void plex_session_attach(struct plex_session *session, uint64_t now)
 {
-    plex_session_enter(session);
     session->fresh = true;
     session->detached = false;
     plex_session_time(session, now);
@@ -240,7 +238,7 @@ void plex_session_attach(struct plex_session *session, uint64_t now)
     /* Another connection, other round trips: a ping that was under way says nothing about them. */
     session->ping_out = session->told_output = session->stopped = false;
     session->rtt[0] = session->rtt[1] = 0;
-    plex_session_leave(session);
+    plex_session_settle(session);
 }
 
 void plex_session_stats(const struct plex_session *session, struct plex_stats *ret_stats)
@@ -315,7 +313,7 @@ uint64_t plex_session_deadline(const struct plex_session *session)
 
 int plex_session_tick(struct plex_session *session, uint64_t now)
 {
-    plex_session_enter(session);
+    session->depth++;
     plex_session_time(session, now);
     for (;;) {
         struct deadline due = next_deadline(session);
@@ -326,7 +324,7 @@ int plex_session_tick(struct plex_session *session, uint64_t now)
         else if (due.meaning == LATE)
             plex_flow_late_over(session);
         else if (due.meaning == PING)
-            plex_session_ping(session);
+            plex_ping_request(session);
         else
             plex_session_die(session, due.meaning);
     }

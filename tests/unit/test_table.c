@@ -28,7 +28,7 @@ static void test_against_an_array(void **state)
             in[id] = true;
             count++;
         } else if (!add && in[id]) {
-            plex_table_remove(session, (uint16_t)id);
+            plex_table_remove(session, &substreams[id]);
             in[id] = false;
             count--;
         }
@@ -38,7 +38,7 @@ static void test_against_an_array(void **state)
     struct plex_substream *any;
     while ((any = plex_table_any(&session->table, &cursor))) {
         assert_true(in[any->id]);
-        plex_table_remove(session, any->id);
+        plex_table_remove(session, any);
     }
     assert_int_equal(side.heap.bytes, before);
     side_finish(&side);
