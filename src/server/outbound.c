@@ -159,9 +159,7 @@ void outbound_free_list(struct outbound *first)
     }
 }
 
-/* Time
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- Time --- */
 
 /* When the target has ended and the device, which may never say `end`, has been quiet since. */
 static uint64_t half_open_deadline(const struct outbound *outbound)
@@ -229,9 +227,7 @@ void outbound_on_timeout(struct plex_substream *substream, uint32_t milliseconds
     arm(outbound);
 }
 
-/* The relay
- * -------------------------------------------------------------------------------------------------
- */
+/* --- The relay --- */
 
 static void tell_ready(struct relay *relay)
 {
@@ -304,9 +300,7 @@ size_t outbound_on_pull(struct plex_substream *substream, void *buffer, size_t c
     return count;
 }
 
-/* The target
- * ------------------------------------------------------------------------------------------------
- */
+/* --- The target --- */
 
 static void on_target_ready(struct conn *conn)
 {

@@ -37,7 +37,8 @@ struct server {
     union address *addresses; /* of the listeners, in their order */
     size_t listener_count;
     struct worker **workers;
-    struct counters **counters;
+    struct counters **counters;   /* each worker's, then our own */
+    struct counters own_counters; /* what the main thread itself counts */
     size_t worker_count, next_worker;
     struct worker_host host;
     struct admission *admission;
@@ -53,9 +54,7 @@ struct server {
     int status;
 };
 
-/* Accepting
- * -------------------------------------------------------------------------------------------------
- */
+/* --- Accepting --- */
 
 static struct worker *pick_worker(struct server *server)
 {
@@ -75,7 +74,7 @@ static void refuse(struct server *server, int fd, const union address *peer, con
 {
     char text[ADDRESS_TEXT_MAX];
     close(fd);
-    counter_add(&server->counters[server->worker_count]->tunnels_refused, 1);
+    counter_add(&server->own_counters.tunnels_refused, 1);
     /* One line a second: a flood of connections shall not be one of lines. */
     if (loop_now(server->loop) - server->refused_logged_at < 1000000)
         return;
@@ -193,6 +192,20 @@ static void warn_of_fixed_change(const struct config *before, const struct confi
                   "a changed setting takes a restart");
 }
 
+/* One for each worker, or none. */
+static int make_setups(struct config *config, struct worker_setup *setups, size_t count,
+                       char *error, size_t error_size)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (setup_make(config, &setups[i], error, error_size) < 0) {
+            while (i-- > 0)
+                setup_drop(&setups[i]);
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int reload(struct server *server, char *error, size_t error_size)
 {
     struct config *config = NULL;
@@ -207,13 +220,9 @@ static int reload(struct server *server, char *error, size_t error_size)
         config_unref(config);
         return -1;
     }
-    for (size_t i = 0; i < server->worker_count; i++) {
-        if (setup_make(config, &setups[i], error, error_size) < 0) {
-            while (i-- > 0)
-                setup_drop(&setups[i]);
-            config_unref(config);
-            return -1;
-        }
+    if (make_setups(config, setups, server->worker_count, error, error_size) < 0) {
+        config_unref(config);
+        return -1;
     }
     config_unref(server->config);
     server->config = config;
@@ -226,9 +235,7 @@ static int reload(struct server *server, char *error, size_t error_size)
     return 0;
 }
 
-/* Signals
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- Signals --- */
 
 static void stop(struct server *server, int status)
 {
@@ -299,33 +306,29 @@ static void on_watchdog(struct timer *timer)
     timer_start(timer, loop_now(server->loop) + server->watchdog_interval);
 }
 
-/* Life
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- Life --- */
 
 static bool is_ready(void *user)
 {
     return !((struct server *)user)->draining;
 }
 
-static int start_workers(struct server *server, char *error, size_t error_size)
+/* Takes the setups that it has a worker for; the others stay the caller's. */
+static int start_workers(struct server *server, struct worker_setup *setups, char *error,
+                         size_t error_size)
 {
     server->host =
         (struct worker_host){server->loop, server->auth, server->admission, on_drained, server};
     size_t count = server->config->settings.workers;
     server->workers = calloc(count, sizeof *server->workers);
-    /* One set of counters more, for what the main thread itself counts. */
     server->counters = calloc(count + 1, sizeof *server->counters);
-    if (!server->workers || !server->counters ||
-        !(server->counters[count] = calloc(1, sizeof **server->counters))) {
+    if (!server->workers || !server->counters) {
         snprintf(error, error_size, "out of memory");
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
-        struct worker_setup setup;
-        if (setup_make(server->config, &setup, error, error_size) < 0)
-            return -1;
-        int result = worker_start((unsigned)i, &server->host, &setup, &server->workers[i]);
+        int result = worker_start((unsigned)i, &server->host, &setups[i], &server->workers[i]);
+        setups[i] = (struct worker_setup){0};
         if (result < 0) {
             snprintf(error, error_size, "cannot start a worker: %s", strerror(-result));
             return -1;
@@ -333,8 +336,7 @@ static int start_workers(struct server *server, char *error, size_t error_size)
         server->counters[i] = &server->workers[i]->counters;
         server->worker_count++;
     }
-    /* The main thread's counters stand after the workers', wherever those are. */
-    server->counters[server->worker_count] = server->counters[count];
+    server->counters[count] = &server->own_counters;
     return 0;
 }
 
@@ -369,7 +371,7 @@ static int open_admin(struct server *server, char *error, size_t error_size)
     return 0;
 }
 
-static int start(struct server *server, char *error, size_t error_size)
+static int open_main(struct server *server, char *error, size_t error_size)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     int result = loop_new(&server->loop);
@@ -394,7 +396,25 @@ static int start(struct server *server, char *error, size_t error_size)
         snprintf(error, error_size, "out of memory");
         return -1;
     }
-    if (start_workers(server, error, error_size) < 0 || open_admin(server, error, error_size) < 0)
+    return 0;
+}
+
+static int start(struct server *server, char *error, size_t error_size)
+{
+    struct worker_setup setups[CONFIG_WORKERS_MAX];
+    size_t count = server->config->settings.workers;
+    /* Certificates first: nobody is told of a listener that can't serve. */
+    if (make_setups(server->config, setups, count, error, error_size) < 0)
+        return -1;
+    int result = open_main(server, error, error_size);
+    if (result == 0)
+        result = start_workers(server, setups, error, error_size);
+    if (result < 0) {
+        for (size_t i = 0; i < count; i++)
+            setup_drop(&setups[i]);
+        return -1;
+    }
+    if (open_admin(server, error, error_size) < 0)
         return -1;
     server->watchdog_interval = notify_watchdog_interval();
     if (server->watchdog_interval)
@@ -449,8 +469,6 @@ void server_free(struct server *server)
     if (server->loop)
         loop_free(server->loop); /* runs what the workers reported last */
     admission_free(server->admission);
-    if (server->counters)
-        free(server->counters[server->worker_count]);
     free(server->counters);
     free(server->workers);
     free(server->listeners);

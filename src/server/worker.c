@@ -58,10 +58,15 @@ static void change_setup(struct worker *worker, const struct worker_setup *setup
     setup_drop(&old);
 }
 
+/* To the main loop, which may take it when the worker is gone already. */
+struct drained_message {
+    struct loop_message message;
+    const struct worker_host *host;
+};
+
 static void tell_drained(struct loop_message *message)
 {
-    const struct order_message *order = (struct order_message *)message;
-    const struct worker_host *host = order->worker->host;
+    const struct worker_host *host = ((struct drained_message *)message)->host;
     free(message);
     host->on_drained(host->user);
 }
@@ -70,12 +75,12 @@ void worker_check_drained(struct worker *worker)
 {
     if (!worker->draining || worker->told_drained || worker->tunnel_count)
         return;
-    struct order_message *order = malloc(sizeof *order);
-    if (!order)
+    struct drained_message *drained = malloc(sizeof *drained);
+    if (!drained)
         return; /* the grace time ends the drain */
-    *order = (struct order_message){.message.run = tell_drained, .worker = worker};
+    *drained = (struct drained_message){{.run = tell_drained}, worker->host};
     worker->told_drained = true;
-    loop_post(worker->host->loop, &order->message);
+    loop_post(worker->host->loop, &drained->message);
 }
 
 static void drain(struct worker *worker)
