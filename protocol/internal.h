@@ -228,12 +228,7 @@ struct plex_session {
 
 static inline bool plex_is_server(const struct plex_session *session)
 {
-#ifdef PLEX_DEVICE_ONLY
-    (void)session;
-    return false;
-#else
     return session->config->side == PLEX_SERVER;
-#endif
 }
 
 /* session.c */
