@@ -174,6 +174,7 @@ struct plex_session {
     bool paused;
     bool full;
     bool held_full;
+    bool late_full; /* a second's worth of late data came: what follows waits for the next */
     bool detached;
     bool fresh; /* feed may take bytes again, but when is not known before the host says the time */
     bool stopped; /* feed takes no more: on_resume is due when it does */
@@ -224,6 +225,16 @@ struct plex_session {
     uint8_t pong[8];
 };
 
+static inline bool plex_is_server(const struct plex_session *session)
+{
+#ifdef PLEX_DEVICE_ONLY
+    (void)session;
+    return false;
+#else
+    return session->config->side == PLEX_SERVER;
+#endif
+}
+
 /* session.c */
 void *plex_session_alloc(const struct plex_session *session, size_t size);
 void plex_session_release(const struct plex_session *session, void *memory, size_t size);
@@ -255,7 +266,7 @@ bool plex_feed_in_frame(const struct plex_session *session);
 
 /* message.c: 0 or the tunnel's fault. */
 int plex_message_tunnel(struct plex_session *session, const char *text, size_t length);
-int plex_message_substream(struct plex_substream *substream, const char *text, size_t length);
+int plex_message_substream(struct plex_substream *substream, const char *text);
 
 /* compose.c: JSON from templates, whose letters are explained there. */
 void plex_compose(struct plex_writer *writer, struct plex_session *session,
@@ -301,9 +312,11 @@ void plex_flow_write(struct plex_substream *substream, struct plex_writer *write
 /* Without flow: is the session full, and who is to blame? */
 void plex_flow_fill(struct plex_session *session);
 void plex_flow_drain(struct plex_session *session);
+/* The stall clock has run out. */
 void plex_flow_stall(struct plex_session *session);
 /* A frame, or a part of its payload, on a substream that is over. */
 int plex_flow_late(struct plex_session *session, bool data, size_t size);
+void plex_flow_late_over(struct plex_session *session); /* the second */
 void plex_flow_move_budget(struct plex_session *session, struct plex_budget *to);
 
 /* ping.c */

@@ -199,7 +199,7 @@ int plex_substream_accept(struct plex_session *session, uint16_t id, int kind, i
 /* The next id of ours in the cycle that isn't in use, which is the one not used for longest. */
 static uint16_t next_id(struct plex_session *session)
 {
-    unsigned first = session->config->side == PLEX_SERVER ? 1 : 2, id = session->own_last;
+    unsigned first = plex_is_server(session) ? 1 : 2, id = session->own_last;
     do {
         id = id ? id + 2 : first;
         if (id > UINT16_MAX) {
@@ -219,7 +219,7 @@ static bool text_fits(const char *text, size_t most)
 int plex_substream_open(struct plex_session *session, enum plex_kind kind, const char *service,
                         const char *visitor, void *user, struct plex_substream **ret_substream)
 {
-    bool server = session->config->side == PLEX_SERVER, inbound = kind == PLEX_INBOUND;
+    bool server = plex_is_server(session), inbound = kind == PLEX_INBOUND;
     if (!session->authed || session->error || server != inbound || kind > PLEX_INBOUND ||
         (inbound && !(session->features & PLEX_INBOUND_OPENS)))
         return PLEX_OURS_STATE;

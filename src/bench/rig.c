@@ -19,6 +19,7 @@
 #include "net/tls.h"
 
 #define SERVER_WAIT_MS 15000
+#define SERVER_STOP_MS 5000
 #define PATH_SIZE      128
 
 static void *plex_alloc(void *user, size_t size)
@@ -226,7 +227,9 @@ static int start_server(struct rig *rig, char *error, size_t error_size)
         return -1;
     }
     memcpy(argv, fixed, sizeof(fixed));
-    memcpy(argv + count, more->items, more->count * sizeof(*argv));
+    for (size_t i = 0; i < more->count; i++) {
+        argv[count + i] = more->items[i];
+    }
     int failed =
         process_start_program(rig->options->program, argv, rig->server_core, log, -1, &rig->server);
     free(argv);
@@ -401,9 +404,34 @@ static int remove_one(const char *path, const struct stat *status, int type, str
     return remove(path);
 }
 
+static void show_log(const struct rig *rig)
+{
+    char path[PATH_SIZE], tail[4096];
+    path_in(rig, "server.log", path);
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        return;
+    }
+    if (fseek(file, -(long)sizeof(tail) + 1, SEEK_END) < 0) {
+        rewind(file);
+    }
+    size_t size = fread(tail, 1, sizeof(tail) - 1, file);
+    fclose(file);
+    fprintf(stderr, "streamplex bench: the end of the server's log:\n%.*s\n", (int)size, tail);
+}
+
+void rig_stop_server(struct rig *rig)
+{
+    int fault = process_stop(&rig->server, SERVER_STOP_MS);
+    if (fault) {
+        rig->server_fault = fault;
+        show_log(rig);
+    }
+}
+
 void rig_stop_processes(struct rig *rig)
 {
-    process_stop(&rig->server, 2000);
+    rig_stop_server(rig);
     process_stop(&rig->hop, 200);
     process_stop(&rig->targets, 200);
     for (int i = 0; i < rig->delay_count; i++) {
@@ -437,7 +465,7 @@ int rig_restart(struct rig *rig, enum route route, char *error, size_t error_siz
         return start_hop(rig, error, error_size);
     }
     if (route == ROUTE_SERVER && rig->server.pid) {
-        process_stop(&rig->server, 3000);
+        rig_stop_server(rig);
         return start_server(rig, error, error_size);
     }
     return 0;
@@ -458,7 +486,7 @@ static int delay_one(struct rig *rig, union address *address, const char *rtt_ms
     return read_ports(process, &port, 1) < 0 ? -1 : loopback(port, address);
 }
 
-int rig_delay(struct rig *rig, uint64_t rtt_us, const char *rate, char *error, size_t error_size)
+int rig_delay(struct rig *rig, uint64_t rtt_ms, const char *rate, char *error, size_t error_size)
 {
     struct client *client = &rig->client;
     char rtt[32];
@@ -467,7 +495,7 @@ int rig_delay(struct rig *rig, uint64_t rtt_us, const char *rate, char *error, s
         snprintf(error, error_size, "--rate: such as 1gbit or 100mbit is wanted");
         return -1;
     }
-    snprintf(rtt, sizeof(rtt), "%.3f", (double)rtt_us / 1000);
+    snprintf(rtt, sizeof(rtt), "%llu", (unsigned long long)rtt_ms);
     client->target_hosts = 1;
     union address *all[] = {&client->hops[TARGET_SINK], &client->hops[TARGET_SOURCE],
                             &client->plain[TARGET_SINK], &client->plain[TARGET_SOURCE],
@@ -499,7 +527,7 @@ void rig_settle(struct rig *rig)
     client_wait(&rig->client, 0.02);
     for (int i = 0; i < 150; i++) {
         volatile struct target_counters *counters = rig->counters;
-        if (counters->accepted == counters->closed) {
+        if (counters->accepted - counters->closed <= rig->held) {
             return;
         }
         client_wait(&rig->client, 0.02);
