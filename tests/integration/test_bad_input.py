@@ -387,12 +387,14 @@ class Floods(BadInputTest):
         target = self.target(targets.deaf)
         echo = self.target(targets.echo)
         tunnel = self.tunnel()
-        # Little of it shall be on its way when the substream is aborted: that is late data, of which too much is a fault.
-        tunnel.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
         deaf = tunnel.dial(target.port)
         sibling = tunnel.dial(echo.port)
-        while wait_writable(tunnel, deadline(0.3)):
-            tunnel.post_raw(frame(deaf.channel, DATA, bytes(16000)) if not tunnel.unsent else b"")
+        # A token's answer says that all before it was read; so no more than this is on its way when the substream is aborted.
+        while not deaf.over:
+            tunnel.unsent += frame(deaf.channel, DATA, bytes(16000)) * 16
+            tunnel.post_token("round-trip")
+            tunnel.wait(lambda: tunnel.control or deaf.over, "a round trip or the stall's end")
+            tunnel.control.clear()
         tunnel.unsent += frame(sibling.channel, DATA, b"sibling")
         self.assertEqual(sibling.recv(7), b"sibling")
         self.assertEqual(deaf.wait_over()[0], "stalled: the target takes no data")
