@@ -123,13 +123,14 @@ void plex_flow_check(struct plex_substream *substream)
     plex_ping_bulk(substream->session);
 }
 
-/* Half a window granted within two round trips says that the window is what limits the rate. */
+/* Half a window granted within a round trip says that the window is what limits the rate. It may
+ * come to four times what the rate needs for a round trip, and more would only queue. */
 static void grow(struct plex_substream *substream, uint32_t granted)
 {
     const struct plex_session *session = substream->session;
     uint32_t most = session->config->window_max;
     uint64_t rtt = plex_ping_rtt(session);
-    if (!rtt || session->now - substream->epoch > 2 * rtt) {
+    if (!rtt || session->now - substream->epoch > rtt) {
         substream->epoch = session->now;
         substream->epoch_bytes = 0;
         return;
