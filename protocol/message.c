@@ -176,7 +176,9 @@ static int custom_event(struct plex_substream *substream, const char *arguments)
         return PLEX_TUNNEL_JSON;
     if (substream->marks & SUB_OPENER)
         return told(substream, name);
-    ask(substream, name);
+    /* Its first bytes may have come before the host's close. */
+    if (substream->marks & SUB_HOST)
+        ask(substream, name);
     return 0;
 }
 
