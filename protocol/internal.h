@@ -322,7 +322,10 @@ void plex_substream_lose(struct plex_substream *substream, int reason);
 void plex_substream_mark(struct plex_substream *substream);
 
 /* flow.c */
-bool plex_flow_on(const struct plex_session *session);
+static inline bool plex_flow_on(const struct plex_session *session)
+{
+    return session->features & PLEX_FLOW;
+}
 void plex_flow_open(struct plex_substream *substream);
 /* Gives back what it is charged for. */
 void plex_flow_uncharge(struct plex_substream *substream);
