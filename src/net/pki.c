@@ -68,7 +68,7 @@ static int save(const char *path, const struct pem *pem, char *error, size_t siz
     if (snprintf(aside, sizeof aside, "%s.new", path) >= (int)sizeof aside)
         return say(error, size, "write", path, "path too long");
     (void)unlink(aside); /* left by a crash, perhaps with other rights */
-    int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, pem->key ? 0600 : 0644);
+    int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     FILE *stream = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (!stream) {
         if (fd >= 0)
