@@ -193,10 +193,20 @@ static void warn_of_fixed_change(const struct config *before, const struct confi
                   "a changed setting takes a restart");
 }
 
+/* Worth more than a line that nobody reads: without it the operator only sees handshakes fail. */
+static void warn_of_old(const struct server *server)
+{
+    if (server_has_old(server) && setup_shuts_out_old(server->config))
+        log_write(LOG_WARNING, LOG_FIELDS(LOG_TEXT("cert", server->config->settings.certificate)),
+                  "this certificate isn't RSA: boards without ECDHE can't connect to the old "
+                  "listener; name an RSA one, or none for one made here");
+}
+
 static int reload(struct server *server, char *error, size_t error_size)
 {
     struct config *config = NULL;
     struct worker_setup setups[CONFIG_WORKERS_MAX];
+    bool old = server_has_old(server);
     if (config_load(server->argc, server->argv, &config, error, error_size) < 0)
         return -1;
     warn_of_fixed_change(server->config, config);
@@ -208,7 +218,7 @@ static int reload(struct server *server, char *error, size_t error_size)
         return -1;
     }
     for (size_t i = 0; i < server->worker_count; i++) {
-        if (setup_make(config, &setups[i], error, error_size) < 0) {
+        if (setup_make(config, old, &setups[i], error, error_size) < 0) {
             while (i-- > 0)
                 setup_drop(&setups[i]);
             config_unref(config);
@@ -219,6 +229,7 @@ static int reload(struct server *server, char *error, size_t error_size)
     server->config = config;
     for (size_t i = 0; i < server->worker_count; i++)
         worker_post_setup(server->workers[i], &setups[i]);
+    warn_of_old(server);
     auth_configure(server->auth, config);
     set_limits(server);
     log_configure((enum log_level)config->settings.log_level,
@@ -313,6 +324,7 @@ static int start_workers(struct server *server, char *error, size_t error_size)
     server->host =
         (struct worker_host){server->loop, server->auth, server->admission, on_drained, server};
     size_t count = server->config->settings.workers;
+    bool old = server_has_old(server);
     server->workers = calloc(count, sizeof *server->workers);
     /* One set of counters more, for what the main thread itself counts. */
     server->counters = calloc(count + 1, sizeof *server->counters);
@@ -323,7 +335,7 @@ static int start_workers(struct server *server, char *error, size_t error_size)
     }
     for (size_t i = 0; i < count; i++) {
         struct worker_setup setup;
-        if (setup_make(server->config, &setup, error, error_size) < 0)
+        if (setup_make(server->config, old, &setup, error, error_size) < 0)
             return -1;
         int result = worker_start((unsigned)i, &server->host, &setup, &server->workers[i]);
         if (result < 0) {
@@ -396,6 +408,7 @@ static int start(struct server *server, char *error, size_t error_size)
     }
     if (start_workers(server, error, error_size) < 0 || open_admin(server, error, error_size) < 0)
         return -1;
+    warn_of_old(server);
     server->watchdog_interval = notify_watchdog_interval();
     if (server->watchdog_interval)
         timer_start(&server->watchdog_timer, loop_now(server->loop) + server->watchdog_interval);
@@ -457,6 +470,19 @@ void server_free(struct server *server)
     free(server->addresses);
     config_unref(server->config);
     free(server);
+}
+
+bool server_is_old(const struct server *server, size_t index)
+{
+    return server->listeners[index].old;
+}
+
+bool server_has_old(const struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++)
+        if (server->listeners[i].old)
+            return true;
+    return false;
 }
 
 size_t server_addresses(const struct server *server, const union address **ret_addresses)

@@ -25,7 +25,7 @@ struct outbound;
 /* What the main thread makes anew at each reload, for each worker its own. */
 struct worker_setup {
     struct config *config;
-    struct tls_context *tls, *tls_old, *tls_client; /* tls_old may be NULL */
+    struct tls_context *tls, *tls_old, *tls_client; /* tls_old: NULL without old listener */
 };
 
 /* What a worker needs of the rest of the server; borrowed, outlives it. */
