@@ -37,7 +37,8 @@ struct server {
     union address *addresses; /* of the listeners, in their order */
     size_t listener_count;
     struct worker **workers;
-    struct counters **counters;
+    struct counters **counters; /* of the workers, and behind them ours */
+    struct counters *own;       /* what the main thread itself counts */
     size_t worker_count, next_worker;
     struct worker_host host;
     struct admission *admission;
@@ -49,7 +50,7 @@ struct server {
     uint64_t last_tunnel;
     uint64_t refused_logged_at;
     size_t drained;
-    bool draining;
+    bool draining, stopped;
     int status;
 };
 
@@ -75,7 +76,7 @@ static void refuse(struct server *server, int fd, const union address *peer, con
 {
     char text[ADDRESS_TEXT_MAX];
     close(fd);
-    counter_add(&server->counters[server->worker_count]->tunnels_refused, 1);
+    counter_add(&server->own->tunnels_refused, 1);
     /* One line a second: a flood of connections shall not be one of lines. */
     if (loop_now(server->loop) - server->refused_logged_at < 1000000)
         return;
@@ -243,6 +244,9 @@ static int reload(struct server *server, char *error, size_t error_size)
 
 static void stop(struct server *server, int status)
 {
+    if (server->stopped) /* the first one's status stands */
+        return;
+    server->stopped = true;
     server->status = status;
     loop_stop(server->loop);
 }
@@ -277,7 +281,9 @@ static void on_signal(int number, void *user)
 {
     struct server *server = user;
     char error[512];
-    if (number == SIGHUP) {
+    if (number == SIGHUP && server->draining) {
+        log_write(LOG_WARNING, LOG_NO_FIELDS, "not reloading: the server drains");
+    } else if (number == SIGHUP) {
         notify_reloading();
         if (reload(server, error, sizeof error) < 0)
             log_write(LOG_ERROR, LOG_NO_FIELDS,
@@ -326,10 +332,9 @@ static int start_workers(struct server *server, char *error, size_t error_size)
     size_t count = server->config->settings.workers;
     bool old = server_has_old(server);
     server->workers = calloc(count, sizeof *server->workers);
-    /* One set of counters more, for what the main thread itself counts. */
     server->counters = calloc(count + 1, sizeof *server->counters);
-    if (!server->workers || !server->counters ||
-        !(server->counters[count] = calloc(1, sizeof **server->counters))) {
+    server->own = calloc(1, sizeof *server->own);
+    if (!server->workers || !server->counters || !server->own) {
         snprintf(error, error_size, "out of memory");
         return -1;
     }
@@ -345,8 +350,7 @@ static int start_workers(struct server *server, char *error, size_t error_size)
         server->counters[i] = &server->workers[i]->counters;
         server->worker_count++;
     }
-    /* The main thread's counters stand after the workers', wherever those are. */
-    server->counters[server->worker_count] = server->counters[count];
+    server->counters[count] = server->own;
     return 0;
 }
 
@@ -462,9 +466,8 @@ void server_free(struct server *server)
     if (server->loop)
         loop_free(server->loop); /* runs what the workers reported last */
     admission_free(server->admission);
-    if (server->counters)
-        free(server->counters[server->worker_count]);
     free(server->counters);
+    free(server->own);
     free(server->workers);
     free(server->listeners);
     free(server->addresses);

@@ -348,7 +348,7 @@ void tunnel_open(struct worker *worker, int fd, const union address *peer, uint6
 no_conn:
     worker_drop_slot(worker, tunnel->slot);
 no_tunnel:
-    log_write(LOG_ERROR, LOG_FIELDS(LOG_NUMBER("tunnel", id)),
+    log_write(worker->draining ? LOG_INFO : LOG_ERROR, LOG_FIELDS(LOG_NUMBER("tunnel", id)),
               worker->draining ? "tunnel dropped: server drains"
                                : "tunnel dropped: out of memory or descriptors");
     free(tunnel);

@@ -12,6 +12,12 @@
 
 enum order { ORDER_ACCEPT, ORDER_SETUP, ORDER_DRAIN, ORDER_HEARTBEAT, ORDER_STOP };
 
+/* A message to the main thread, which may come after the worker has gone. */
+struct drained_message {
+    struct loop_message message;
+    const struct worker_host *host;
+};
+
 /* A message from the main thread. */
 struct order_message {
     struct loop_message message;
@@ -60,8 +66,7 @@ static void change_setup(struct worker *worker, const struct worker_setup *setup
 
 static void tell_drained(struct loop_message *message)
 {
-    const struct order_message *order = (struct order_message *)message;
-    const struct worker_host *host = order->worker->host;
+    const struct worker_host *host = ((struct drained_message *)message)->host;
     free(message);
     host->on_drained(host->user);
 }
@@ -70,12 +75,12 @@ void worker_check_drained(struct worker *worker)
 {
     if (!worker->draining || worker->told_drained || worker->tunnel_count)
         return;
-    struct order_message *order = malloc(sizeof *order);
-    if (!order)
+    struct drained_message *drained = malloc(sizeof *drained);
+    if (!drained)
         return; /* the grace time ends the drain */
-    *order = (struct order_message){.message.run = tell_drained, .worker = worker};
+    *drained = (struct drained_message){.message.run = tell_drained, .host = worker->host};
     worker->told_drained = true;
-    loop_post(worker->host->loop, &order->message);
+    loop_post(worker->host->loop, &drained->message);
 }
 
 static void drain(struct worker *worker)
@@ -180,6 +185,7 @@ static void *run(void *argument)
 static void free_worker(struct worker *worker)
 {
     outbound_free_list(worker->reclaim);
+    worker->reclaim = NULL; /* the loop may still bring free_reclaimed() */
     if (worker->resolver)
         resolver_free(worker->resolver);
     if (worker->loop)
@@ -193,8 +199,11 @@ int worker_start(unsigned index, const struct worker_host *host, const struct wo
                  struct worker **ret_worker)
 {
     struct worker *worker = calloc(1, sizeof *worker);
-    if (!worker)
+    if (!worker) {
+        struct worker_setup unused = *setup;
+        setup_drop(&unused);
         return -ENOMEM;
+    }
     worker->index = index;
     worker->host = host;
     worker->alive = true;
