@@ -73,7 +73,7 @@ static void tell_drained(struct loop_message *message)
 
 void worker_check_drained(struct worker *worker)
 {
-    if (!worker->draining || worker->told_drained || worker->tunnel_count)
+    if (!worker->draining || worker->told_drained || worker->tunnel_count || worker->linger_count)
         return;
     struct drained_message *drained = malloc(sizeof *drained);
     if (!drained)
@@ -98,6 +98,7 @@ static void stop(struct worker *worker)
     worker->told_drained = true; /* nobody waits to hear it any more */
     while (worker->tunnels)
         tunnel_close(worker->tunnels, "server stops");
+    outbound_linger_stop(worker);
     loop_stop(worker->loop);
 }
 
