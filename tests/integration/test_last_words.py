@@ -4,6 +4,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 import unittest
 
 import targets
@@ -60,6 +61,9 @@ class Uploads:
             self.assert_goes_on(tunnel)  # what answers now has taken `end` before
         tunnel.close()
         return sent
+
+    def counted(self):
+        return self.server.metrics()["streamplex_bytes_from_devices_total"]
 
     def wait_counted(self, total):
         self.server.wait_metrics(lambda values: values["streamplex_bytes_from_devices_total"] >= total, "it should be there")
@@ -123,6 +127,29 @@ class LastWords(Uploads, ServerTest):
             late.go.set()
             self.assertEqual(late.target.wait_seen()[0], b"all that I had to say")
             self.wait_lingering(0)
+
+    def test_the_server_hasnt_read_it_all_yet(self):
+        """The tunnel holds 1 MiB already; the rest, and `end`, wait in the kernel when the device closes."""
+        target = self.small_target(targets.deaf)
+        tunnel = self.tunnel()
+        substream = tunnel.dial(target.port)
+        sent = 0
+        while self.server.metrics()["streamplex_buffered_bytes"] < 1 << 20:
+            substream.send(b"x" * PIECE)
+            sent += PIECE
+            until = time.monotonic() + 2
+            while time.monotonic() < until and self.counted() < self.before + sent:
+                pass
+            if self.counted() < self.before + sent:
+                break  # it doesn't read on
+        substream.end()
+        tunnel.close()
+        for _ in range(4):  # tunnels on each worker, whose turn comes after the end was noticed
+            self.assert_goes_on(self.tunnel())
+        target.released.set()
+        self.assertEqual(target.wait_seen()[-1], ("end", sent))
+        self.server.wait_log("tunnel closed", self.log_start, reason="device hung up")
+        self.wait_lingering(0)
 
     def test_nothing_to_say_is_no_reason_to_stay(self):
         late = LateTLS()
