@@ -15,6 +15,8 @@
 #define WRITES_PER_TURN 16
 /* For the last words of a session whose device doesn't read them. */
 #define FINISH_TIME 5000000
+/* For reading what a device left, when no half-open limit is set. */
+#define GONE_TIME 30000000
 
 static const struct conn_callbacks callbacks;
 
@@ -111,20 +113,20 @@ void tunnel_finish(struct tunnel *tunnel, const char *reason)
     service_soon(tunnel);
 }
 
-/* The device is gone while something of what it sent may wait to be read, which a slow target holds
- * up: it has the half-open limit for that. */
+/* The device is gone, while what it sent last waits to be read: until the end of this turn, or as
+ * long as a slow target holds it up; it has the half-open limit for that. */
 static void let_go(struct tunnel *tunnel, const char *reason)
 {
     struct worker *worker = tunnel->worker;
     uint64_t limit = worker->setup.config->settings.half_open_timeout;
     if (tunnel->gone_reason)
         return;
-    if (!tunnel->session || !tunnel->substreams || !limit || tunnel->finish_reason) {
+    if (!tunnel->session || tunnel->finish_reason) {
         tunnel_close(tunnel, reason);
         return;
     }
     tunnel->gone_reason = reason;
-    tunnel->gone_until = loop_now(worker->loop) + limit;
+    tunnel->gone_until = loop_now(worker->loop) + (limit ? limit : GONE_TIME);
     tunnel->read_on = true;
     service_soon(tunnel);
 }

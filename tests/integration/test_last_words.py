@@ -1,5 +1,6 @@
 """A device that uploads, ends, and is gone before its target has taken it all: it said that this was all, so it arrives."""
 
+import os
 import signal
 import socket
 import ssl
@@ -8,7 +9,8 @@ import time
 import unittest
 
 import targets
-from server import Server, ServerTest, certificates
+from plex import DATA, JSON, Tunnel, frame
+from server import TOKEN, Server, ServerTest, certificates
 
 V1 = ("flow", "reset")
 PIECE = 128 << 10
@@ -150,6 +152,24 @@ class LastWords(Uploads, ServerTest):
         self.assertEqual(target.wait_seen()[-1], ("end", sent))
         self.server.wait_log("tunnel closed", self.log_start, reason="device hung up")
         self.wait_lingering(0)
+
+    def test_everything_at_once(self):
+        """Token, opening, upload and end in one flight, and the end of the connection right behind it."""
+        for size, leave in (200_000, lambda tunnel: tunnel.sock.shutdown(socket.SHUT_WR)), (5_000, Tunnel.abort):
+            with self.subTest(size=size):
+                upload = os.urandom(size)
+                target = self.target(lambda connection, target: target.note(targets.read_all(connection)))
+                tunnel = self.connect()
+                tunnel.send_raw(self.flight(target.port, upload))
+                leave(tunnel)
+                self.assertEqual(target.wait_seen(1)[0], upload)
+
+    def flight(self, port, upload):
+        pieces = b"".join(frame(2, DATA, upload[at : at + 16000]) for at in range(0, len(upload), 16000))
+        return (frame(0, JSON, b'{"type":"message","object":{"token":"%s"}}' % TOKEN.encode()) +
+                frame(0, JSON, b'{"type":"stream","sock":2,"name":"net"}') +
+                frame(2, JSON, b'{"event":"custom","emitArgs":["_pls_connect",%d,"127.0.0.1"]}' % port) +
+                pieces + frame(2, JSON, b'{"event":"end"}'))
 
     def test_nothing_to_say_is_no_reason_to_stay(self):
         late = LateTLS()
