@@ -46,6 +46,7 @@ struct server {
     struct admin *admin;
     struct signals *signals;
     struct timer drain_timer, watchdog_timer;
+    struct loop_deferred reload_deferred;
     uint64_t watchdog_interval; /* microseconds; 0: no watchdog */
     uint64_t last_tunnel;
     uint64_t refused_logged_at;
@@ -277,20 +278,31 @@ static void drain(struct server *server)
     timer_start(&server->drain_timer, loop_now(server->loop) + server->config->settings.drain);
 }
 
+static void on_reload(struct loop_deferred *deferred)
+{
+    struct server *server =
+        (struct server *)((char *)deferred - offsetof(struct server, reload_deferred));
+    char error[512];
+    if (server->draining) {
+        log_write(LOG_WARNING, LOG_NO_FIELDS, "not reloading: the server drains");
+        return;
+    }
+    notify_reloading();
+    if (reload(server, error, sizeof error) < 0)
+        log_write(LOG_ERROR, LOG_NO_FIELDS, "reload failed, the configuration stays as it was: %s",
+                  error);
+    else
+        log_write(LOG_INFO, LOG_NO_FIELDS, "configuration reloaded");
+    notify_ready();
+}
+
+/* Signals that came during one reload ask for one more, not for one each; and a SIGTERM among them
+ * doesn't wait for it. */
 static void on_signal(int number, void *user)
 {
     struct server *server = user;
-    char error[512];
-    if (number == SIGHUP && server->draining) {
-        log_write(LOG_WARNING, LOG_NO_FIELDS, "not reloading: the server drains");
-    } else if (number == SIGHUP) {
-        notify_reloading();
-        if (reload(server, error, sizeof error) < 0)
-            log_write(LOG_ERROR, LOG_NO_FIELDS,
-                      "reload failed, the configuration stays as it was: %s", error);
-        else
-            log_write(LOG_INFO, LOG_NO_FIELDS, "configuration reloaded");
-        notify_ready();
+    if (number == SIGHUP) {
+        loop_defer(server->loop, &server->reload_deferred);
     } else if (server->draining) {
         log_write(LOG_WARNING, LOG_NO_FIELDS, "second signal: stopping at once");
         stop(server, 1);
@@ -399,6 +411,7 @@ static int start(struct server *server, char *error, size_t error_size)
         snprintf(error, error_size, "cannot start: %s", strerror(-result));
         return -1;
     }
+    server->reload_deferred.run = on_reload;
     timer_init(&server->drain_timer, server->loop, on_drain_timer);
     timer_init(&server->watchdog_timer, server->loop, on_watchdog);
     set_limits(server);
@@ -460,6 +473,7 @@ void server_free(struct server *server)
     if (server->loop) {
         timer_stop(&server->drain_timer);
         timer_stop(&server->watchdog_timer);
+        loop_undefer(server->loop, &server->reload_deferred);
     }
     if (server->auth)
         auth_free(server->auth);
