@@ -153,9 +153,9 @@ struct plex_allocator {
     void *user;
 };
 
-/* Credit outstanding over many sessions of one thread, in bytes: what peers may send and we would
- * have to keep. At the limit no window is refilled beyond one frame a substream. The host owns it;
- * sessions add and subtract. */
+/* What many sessions of one thread may have to keep, in bytes: credit outstanding, and what their
+ * hosts hold and haven't consumed. At the limit no window is refilled beyond one frame a substream.
+ * The host owns it; sessions add and subtract. Substreams without flow don't count. */
 struct plex_budget {
     uint64_t limit;
     uint64_t used;
@@ -220,20 +220,20 @@ struct plex_callbacks {
  * of sessions share one. A time of 0 turns that deadline off. */
 struct plex_config {
     enum plex_side side;
-    uint32_t features; /* enum plex_feature: what we ask for (device) or grant (server) */
+    uint32_t features; /* enum plex_feature: what we ask for (device) or grant (server); 0: legacy,
+                          no extensions */
     const struct plex_callbacks *callbacks;
     const struct plex_allocator *allocator;
     struct plex_budget *budget; /* NULL: none */
 
     uint32_t window; /* first receive window of a substream, bytes, PLEX_WINDOW_MIN...MAX; 65536 */
     uint32_t window_max;   /* to which a window may grow, bytes, window...PLEX_WINDOW_MAX */
-    uint32_t credit_limit; /* sum of credit outstanding on this session beyond which no window is
-                              refilled; 16 MiB */
+    uint32_t credit_limit; /* as struct plex_budget's limit, for this session; 16 MiB */
     uint32_t max_json;     /* JSON that we accept once authenticated, bytes, 1024...65532; 16384 */
     uint32_t max_substreams; /* substreams that the peer may have open at once, 1...32767 */
 
     uint32_t buffer_limit; /* without flow: bytes passed to the host and not consumed at which feed
-                              stops; 1 MiB */
+                            * stops, until a quarter of them is consumed; at least 1; 1 MiB */
     uint32_t
         stall_bytes; /* ...and what the blocking substream must consume within stall_time; 65536 */
     uint64_t stall_time; /* microseconds; 10 s */
@@ -249,9 +249,7 @@ struct plex_config {
  * pings; 1024 substreams; all features); side, callbacks and allocator are the caller's. */
 void plex_config_init(struct plex_config *config, enum plex_side side);
 
-/* Sessions
- * -------------------------------------------------------------------------------------------------
- */
+/* --- Sessions --- */
 
 /* NULL when memory ran out or the configuration is out of range. `now` starts auth_timeout. */
 struct plex_session *plex_session_new(const struct plex_config *config, void *user,
@@ -259,8 +257,8 @@ struct plex_session *plex_session_new(const struct plex_config *config, void *us
 /* Ends every substream (on_gone, PLEX_SUBSTREAM_TUNNEL_GONE) and frees all; NULL is fine. */
 void plex_session_free(struct plex_session *session);
 void *plex_session_user(const struct plex_session *session);
-/* A new configuration, same side and callbacks' meaning. What was announced to the peer stays as
- * announced. */
+/* A new configuration: same side, same allocator, callbacks of the same meaning. What was announced
+ * to the peer stays as announced. One that is out of range is ignored. */
 void plex_session_configure(struct plex_session *session, const struct plex_config *config);
 
 /* Takes bytes from the tunnel, in any pieces. *ret_taken says how many were used; fewer than
@@ -269,28 +267,34 @@ void plex_session_configure(struct plex_session *session, const struct plex_conf
  * (every later call returns the same). */
 int plex_session_feed(struct plex_session *session, const void *bytes, size_t length, uint64_t now,
                       size_t *ret_taken) PLEX_MUST_USE;
-/* Makes feed stop after the frame or piece in progress, until resumed. Idempotent. */
+/* Makes feed stop after the frame or piece in progress, until resumed. Idempotent. Resuming may
+ * begin substreams that were held, with their callbacks; on_resume isn't called for it. */
 void plex_session_pause(struct plex_session *session);
 void plex_session_resume(struct plex_session *session);
 /* True when feed would take bytes: neither paused nor full nor over. */
 bool plex_session_can_take(const struct plex_session *session);
 
 /* Writes whole frames, ready to be sent, and returns their bytes; 0 when there is nothing. What was
- * pulled counts as sent. capacity: PLEX_PULL_MIN...; beyond PLEX_PULL_MAX nothing is gained. */
+ * pulled counts as sent. capacity: PLEX_PULL_MIN...; beyond PLEX_PULL_MAX nothing is gained. Only a
+ * token message that is longer than capacity comes in pieces. */
 size_t plex_session_pull(struct plex_session *session, void *buffer, size_t capacity, uint64_t now);
 bool plex_session_has_output(const struct plex_session *session);
 
 /* When plex_session_tick() is due, microseconds; UINT64_MAX: never. May come earlier than needed,
- * not later. */
+ * not later; 0 when the session failed outside feed and tick (a held frame), which the next tick
+ * tells. */
 uint64_t plex_session_deadline(const struct plex_session *session);
 /* 0, or a PLEX_TUNNEL_* whose deadline has passed. */
 int plex_session_tick(struct plex_session *session, uint64_t now) PLEX_MUST_USE;
 
-/* Server: answers the newest token. Held substreams then begin, or are refused. PLEX_OURS_STATE
- * without one. */
+/* Server: answers the newest token. Held substreams then begin, or are refused: their callbacks
+ * come before this returns, or inside another callback when that has returned. PLEX_OURS_STATE
+ * without a token. */
 int plex_session_authorize(struct plex_session *session, bool accepted) PLEX_MUST_USE;
-/* Device: sends a token, 1...PLEX_TOKEN_MAX bytes of UTF-8, with the extensions of the
- * configuration. */
+/* Device: sends a token, 1...PLEX_TOKEN_MAX bytes of UTF-8 without NUL, with the extensions of the
+ * configuration. PLEX_OURS_ARGUMENT for another, or one whose escapes take more than
+ * PLEX_JSON_BEFORE_AUTH; PLEX_OURS_STATE on a server, or while half of an earlier one was pulled;
+ * PLEX_OURS_MEMORY. */
 int plex_session_send_token(struct plex_session *session, const char *token,
                             size_t length) PLEX_MUST_USE;
 bool plex_session_is_authed(const struct plex_session *session);
@@ -322,14 +326,13 @@ struct plex_stats {
 };
 void plex_session_stats(const struct plex_session *session, struct plex_stats *ret_stats);
 
-/* Substreams
- * -----------------------------------------------------------------------------------------------
- */
+/* --- Substreams --- */
 
 /* Opens a substream: a device PLEX_NET or PLEX_TLS (service and visitor NULL), a server
- * PLEX_INBOUND (feature inbound; both texts given). 0; PLEX_OURS_STATE before authentication or
- * where the kind isn't ours to open; PLEX_SUBSTREAM_LIMIT, PLEX_SUBSTREAM_GOAWAY, PLEX_OURS_NO_ID,
- * PLEX_OURS_MEMORY. */
+ * PLEX_INBOUND (feature inbound; both texts given, UTF-8). 0; PLEX_OURS_STATE before authentication
+ * or where the kind isn't ours to open; PLEX_OURS_ARGUMENT for texts that are missing, too long, or
+ * not to be given; PLEX_SUBSTREAM_LIMIT, PLEX_SUBSTREAM_GOAWAY, PLEX_OURS_NO_ID, PLEX_OURS_MEMORY.
+ */
 int plex_substream_open(struct plex_session *session, enum plex_kind kind, const char *service,
                         const char *visitor, void *user,
                         struct plex_substream **ret_substream) PLEX_MUST_USE;

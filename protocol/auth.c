@@ -18,59 +18,52 @@ static struct plex_terms terms_of(const struct plex_config *config, uint32_t fea
 
 /* Reading */
 
-/* These return 0, PLEX_TUNNEL_JSON for a key that is there twice, or PLEX_TUNNEL_EXTENSION. */
-
-/* An integer of least...most; *ret_number stays as it is without the key. */
-static int read_number(const char *object, const char *key, uint32_t least, uint32_t most,
-                       uint32_t *ret_number)
+/* An integer of least...most; *ret_number stays as it is without a value. */
+static bool read_number(const char *value, uint32_t least, uint32_t most, uint32_t *ret_number)
 {
-    const char *value;
-    int r = plex_json_get(object, key, &value);
-    if (r < 0 || !value)
-        return r;
-    bool good = plex_json_integer(value, ret_number) && *ret_number >= least && *ret_number <= most;
-    return good ? 0 : PLEX_TUNNEL_EXTENSION;
+    return !value ||
+           (plex_json_integer(value, ret_number) && *ret_number >= least && *ret_number <= most);
 }
 
-static int read_features(const char *object, uint8_t *ret_features)
+static bool read_features(const char *value, uint8_t *ret_features)
 {
-    const char *value;
-    int r = plex_json_get(object, "features", &value);
-    if (r < 0)
-        return r;
     if (value && *value != '[')
-        return PLEX_TUNNEL_EXTENSION;
+        return false;
     for (value = plex_json_first(value); value; value = plex_json_next(value)) {
-        if (!plex_json_is_string(value))
-            return PLEX_TUNNEL_EXTENSION;
         unsigned i = 0;
+        if (!plex_json_is_string(value))
+            return false;
         while (i < PLEX_FEATURE_COUNT && !plex_json_equals(value, plex_auth_features[i]))
             i++;
         *ret_features |= i < PLEX_FEATURE_COUNT ? (uint8_t)(1u << i) : FEATURE_UNKNOWN;
     }
-    return 0;
+    return true;
 }
 
-/* The value of "streamplex", of a version up to `newest`. */
+/* The value of "streamplex", of a version up to `newest`. 0, PLEX_TUNNEL_JSON or
+ * PLEX_TUNNEL_EXTENSION. */
 static int read_terms(const char *value, uint32_t newest, struct plex_terms *ret_terms)
 {
-    uint32_t version = 0, max_json = 16384, max_substreams = 1024;
+    union {
+        const char *all[5];
+        struct {
+            const char *version, *features, *window, *max_json, *max_substreams;
+        };
+    } keys;
+    uint32_t version, max_json = 16384, max_substreams = 1024;
     struct plex_terms terms = {.present = true, .window = 65536};
     if (*value != '{')
         return PLEX_TUNNEL_EXTENSION;
-    int r = read_number(value, "version", 1, newest, &version);
-    if (!r && !version)
-        r = PLEX_TUNNEL_EXTENSION;
-    if (!r)
-        r = read_features(value, &terms.features);
-    if (!r)
-        r = read_number(value, "window", PLEX_WINDOW_MIN, PLEX_WINDOW_MAX, &terms.window);
-    if (!r)
-        r = read_number(value, "max_json", 1024, PLEX_PAYLOAD_MAX, &max_json);
-    if (!r)
-        r = read_number(value, "max_substreams", 1, 32767, &max_substreams);
+    int r =
+        plex_json_read(value, "version\0features\0window\0max_json\0max_substreams\0", keys.all);
     if (r < 0)
         return r;
+    if (!keys.version || !read_number(keys.version, 1, newest, &version) ||
+        !read_features(keys.features, &terms.features) ||
+        !read_number(keys.window, PLEX_WINDOW_MIN, PLEX_WINDOW_MAX, &terms.window) ||
+        !read_number(keys.max_json, 1024, PLEX_PAYLOAD_MAX, &max_json) ||
+        !read_number(keys.max_substreams, 1, 32767, &max_substreams))
+        return PLEX_TUNNEL_EXTENSION;
     terms.max_json = (uint16_t)max_json;
     terms.max_substreams = (uint16_t)max_substreams;
     *ret_terms = terms;
@@ -143,15 +136,18 @@ static int answer_message(struct plex_session *session, const char *authed, cons
 
 int plex_auth_message(struct plex_session *session, const char *object)
 {
-    bool server = session->config->side == PLEX_SERVER;
-    const char *value, *terms;
-    int r = plex_json_get(object, server ? "token" : "authed", &value);
-    if (r < 0 || !value)
-        return r;
-    r = plex_json_get(object, "streamplex", &terms);
+    union {
+        const char *all[3];
+        struct {
+            const char *token, *authed, *terms;
+        };
+    } keys;
+    int r = plex_json_read(object, "token\0authed\0streamplex\0", keys.all);
     if (r < 0)
         return r;
-    return server ? token_message(session, value, terms) : answer_message(session, value, terms);
+    if (plex_is_server(session))
+        return keys.token ? token_message(session, keys.token, keys.terms) : 0;
+    return keys.authed ? answer_message(session, keys.authed, keys.terms) : 0;
 }
 
 /* Writing */
@@ -194,9 +190,9 @@ void plex_auth_write(struct plex_session *session, struct plex_writer *writer)
 
 int plex_session_authorize(struct plex_session *session, bool accepted)
 {
-    if (session->config->side != PLEX_SERVER || !session->token_pending || session->error)
+    if (!plex_is_server(session) || !session->token_pending || session->error)
         return PLEX_OURS_STATE;
-    plex_session_enter(session);
+    session->depth++;
     int r = 0;
     session->token_pending = false;
     session->control |= accepted ? CONTROL_ACCEPTED : CONTROL_REFUSED;
@@ -233,7 +229,7 @@ static bool write_token_frame(struct plex_session *session, const char *token, s
 
 int plex_session_send_token(struct plex_session *session, const char *token, size_t length)
 {
-    if (session->config->side != PLEX_DEVICE || session->error || session->token_pulled)
+    if (plex_is_server(session) || session->error || session->token_pulled)
         return PLEX_OURS_STATE;
     if (length > PLEX_TOKEN_MAX || !plex_json_is_text(token, length))
         return PLEX_OURS_ARGUMENT;
@@ -252,13 +248,12 @@ int plex_session_send_token(struct plex_session *session, const char *token, siz
         plex_session_release(session, frame, PLEX_TOKEN_FRAME);
         return PLEX_OURS_ARGUMENT;
     }
-    plex_session_enter(session);
     plex_session_release(session, session->token, PLEX_TOKEN_FRAME);
     session->token = frame;
     session->token_size = (uint16_t)(writer.at - frame);
     session->asked = session->ours;
     session->token_pending = true;
     session->control |= CONTROL_TOKEN;
-    plex_session_leave(session);
+    plex_session_settle(session);
     return 0;
 }

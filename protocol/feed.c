@@ -43,7 +43,7 @@ void plex_feed_drop(struct plex_session *session)
 
 static bool holding(const struct plex_session *session)
 {
-    return session->config->side == PLEX_SERVER && session->token_pending && !session->authed;
+    return plex_is_server(session) && session->token_pending && !session->authed;
 }
 
 static int hold(struct plex_session *session, const void *bytes, size_t size)
@@ -111,7 +111,7 @@ bool plex_feed_waits(const struct plex_session *session)
 
 static bool ever_opened(const struct plex_session *session, uint16_t id)
 {
-    bool odd = id & 1, ours = odd == (session->config->side == PLEX_SERVER);
+    bool odd = id & 1, ours = odd == (plex_is_server(session));
     if (ours)
         return session->own_wrapped || id <= session->own_last;
     return id <= session->peer_high;
@@ -232,7 +232,7 @@ static int json_frame(struct plex_session *session, const char *text, size_t len
     if (!frame_channel(session))
         return plex_message_tunnel(session, text, length);
     struct plex_substream *substream = plex_table_find(&session->table, frame_channel(session));
-    return substream ? plex_message_substream(substream, text, length) : 0;
+    return substream ? plex_message_substream(substream, text) : 0;
 }
 
 /* Payload of one kind each: `size` bytes, which are the last if the parser has nothing left and is
@@ -388,7 +388,7 @@ int plex_session_feed(struct plex_session *session, const void *bytes, size_t le
     }
     if (session->detached)
         return PLEX_OURS_STATE;
-    plex_session_enter(session);
+    session->depth++;
     plex_session_time(session, now);
     if (length && plex_session_can_take(session))
         session->last_in = session->now;

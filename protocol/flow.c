@@ -123,13 +123,14 @@ void plex_flow_check(struct plex_substream *substream)
     plex_ping_bulk(substream->session);
 }
 
-/* Half a window granted within two round trips says that the window is what limits the rate. */
+/* Half a window granted within a round trip says that the window is what limits the rate. It may
+ * come to four times what the rate needs for a round trip, and more would only queue. */
 static void grow(struct plex_substream *substream, uint32_t granted)
 {
     const struct plex_session *session = substream->session;
     uint32_t most = session->config->window_max;
     uint64_t rtt = plex_ping_rtt(session);
-    if (!rtt || session->now - substream->epoch > 2 * rtt) {
+    if (!rtt || session->now - substream->epoch > rtt) {
         substream->epoch = session->now;
         substream->epoch_bytes = 0;
         return;
@@ -183,7 +184,6 @@ void plex_substream_consume(struct plex_substream *substream, size_t length)
     uint32_t size = length < substream->buffered ? (uint32_t)length : substream->buffered;
     if (!size)
         return;
-    plex_session_enter(session);
     substream->buffered -= size;
     session->buffered -= size;
     if (plex_flow_on(session)) {
@@ -194,7 +194,7 @@ void plex_substream_consume(struct plex_substream *substream, size_t length)
             session->stall_taken += size;
         plex_flow_drain(session);
     }
-    plex_session_leave(session);
+    plex_session_settle(session);
 }
 
 /* Chooses who holds up the others: the one that keeps the most. */
@@ -202,11 +202,10 @@ static void blame(struct plex_session *session)
 {
     struct plex_substream *most = NULL;
     const struct plex_table *table = &session->table;
-    for (uint32_t slot = 0; table->slots && slot < 1u << table->bits; slot++) {
-        struct plex_substream *substream = table->slots[slot];
-        if (substream && (!most || substream->buffered > most->buffered))
-            most = substream;
-    }
+    for (uint32_t slot = 0; table->slots && slot < 1u << table->bits; slot++)
+        for (struct plex_substream *at = table->slots[slot]; at; at = at->chain)
+            if (!most || at->buffered > most->buffered)
+                most = at;
     /* A clock that runs for the same one goes on: else a target that takes a little now and then
      * would never be found out. */
     if (most == session->stalled &&
@@ -238,9 +237,6 @@ void plex_flow_drain(struct plex_session *session)
 void plex_flow_stall(struct plex_session *session)
 {
     struct plex_substream *stalled = session->stalled;
-    uint64_t time = session->config->stall_time;
-    if (!session->full || !time || session->now - session->stall_start < time)
-        return;
     if (stalled && session->stall_taken < session->config->stall_bytes) {
         session->stalls++;
         plex_substream_fault(stalled, PLEX_SUBSTREAM_STALLED);
@@ -262,5 +258,18 @@ int plex_flow_late(struct plex_session *session, bool data, size_t size)
         session->late[0] = session->late[1] = 0;
     }
     session->late[data] += (uint32_t)size;
-    return session->late[data] > PLEX_LATE_PER_SECOND ? PLEX_TUNNEL_LATE_DATA : 0;
+    if (session->late[data] <= PLEX_LATE_PER_SECOND)
+        return 0;
+    /* A device that knows no credit can't know in time that its substream was aborted: what it had
+     * sent by then, however much, is no fault of its. */
+    if (!data)
+        return PLEX_TUNNEL_LATE_DATA;
+    session->late_full = true;
+    return 0;
+}
+
+void plex_flow_late_over(struct plex_session *session)
+{
+    session->late_full = false;
+    session->fresh = true;
 }

@@ -12,10 +12,10 @@
  *   pull                 bytes out
  *   session              a session's life, deadlines, and its half of the public interface
  *
- * Every public function that may lead to a callback is bracketed by plex_session_enter() and
- * _leave(): the outermost leave calls on_resume and on_output, and only there substreams that are
- * over are freed, so that whatever a callback does, pointers held further up the stack stay good.
- */
+ * What is due to the host beside the callbacks of feed, pull and tick (on_resume, on_output) is
+ * told by plex_session_settle(), with which every public function ends that may have made it due.
+ * Substreams that are over are freed there too, by the outermost function only (depth counts those
+ * that call back): so pointers held further up the stack stay good, whatever a callback does. */
 #pragma once
 
 #include "frame.h"
@@ -101,20 +101,21 @@ struct plex_substream {
     struct plex_session *session;
     void *user;
     struct plex_text *text;
-    uint32_t credit_in;   /* what the peer may still send */
-    uint32_t credit_out;  /* what we may still send */
-    uint32_t buffered;    /* the host has it and hasn't consumed it */
-    uint32_t window;      /* what the peer may send without us having consumed any */
-    uint32_t epoch_bytes; /* granted since the epoch */
-    uint32_t idle;        /* milliseconds of `_pls_timeout` */
-    uint64_t epoch;       /* when measuring the rate began */
+    struct plex_substream *chain; /* in the table */
+    uint32_t credit_in;           /* what the peer may still send */
+    uint32_t credit_out;          /* what we may still send */
+    uint32_t buffered;            /* the host has it and hasn't consumed it */
+    uint32_t window;              /* what the peer may send without us having consumed any */
+    uint32_t epoch_bytes;         /* granted since the epoch */
+    uint32_t idle;                /* milliseconds of `_pls_timeout` */
+    uint64_t epoch;               /* when measuring the rate began */
     struct {
         struct plex_substream *next, *previous;
     } link[LIST_COUNT]; /* when GONE, the ready link chains what is to be freed */
     uint64_t bytes_in, bytes_out;
 };
 
-/* Open addressing: 2^bits slots or none. */
+/* 2^bits slots or none, each with a chain of one or two. */
 struct plex_table {
     struct plex_substream **slots;
     uint32_t count;
@@ -174,6 +175,7 @@ struct plex_session {
     bool paused;
     bool full;
     bool held_full;
+    bool late_full; /* a second's worth of late data came: what follows waits for the next */
     bool detached;
     bool fresh; /* feed may take bytes again, but when is not known before the host says the time */
     bool stopped; /* feed takes no more: on_resume is due when it does */
@@ -224,11 +226,17 @@ struct plex_session {
     uint8_t pong[8];
 };
 
+static inline bool plex_is_server(const struct plex_session *session)
+{
+    return session->config->side == PLEX_SERVER;
+}
+
 /* session.c */
 void *plex_session_alloc(const struct plex_session *session, size_t size);
 void plex_session_release(const struct plex_session *session, void *memory, size_t size);
 void plex_session_time(struct plex_session *session, uint64_t now);
-void plex_session_enter(struct plex_session *session);
+void plex_session_settle(struct plex_session *session);
+/* The end of a function that began with depth++ because it calls back. */
 void plex_session_leave(struct plex_session *session);
 /* Ends it: the peer is told, every substream goes. Returns the error. The first one counts. */
 int plex_session_die(struct plex_session *session, int error);
@@ -236,7 +244,7 @@ int plex_session_die(struct plex_session *session, int error);
 /* table.c */
 struct plex_substream *plex_table_find(const struct plex_table *table, uint16_t id);
 int plex_table_add(struct plex_session *session, struct plex_substream *substream);
-void plex_table_remove(struct plex_session *session, uint16_t id);
+void plex_table_remove(struct plex_session *session, struct plex_substream *substream);
 /* Any substream from *cursor on, cyclically; NULL when there is none. The table may change between
  * calls. */
 struct plex_substream *plex_table_any(const struct plex_table *table, uint32_t *cursor);
@@ -255,7 +263,7 @@ bool plex_feed_in_frame(const struct plex_session *session);
 
 /* message.c: 0 or the tunnel's fault. */
 int plex_message_tunnel(struct plex_session *session, const char *text, size_t length);
-int plex_message_substream(struct plex_substream *substream, const char *text, size_t length);
+int plex_message_substream(struct plex_substream *substream, const char *text);
 
 /* compose.c: JSON from templates, whose letters are explained there. */
 void plex_compose(struct plex_writer *writer, struct plex_session *session,
@@ -301,12 +309,15 @@ void plex_flow_write(struct plex_substream *substream, struct plex_writer *write
 /* Without flow: is the session full, and who is to blame? */
 void plex_flow_fill(struct plex_session *session);
 void plex_flow_drain(struct plex_session *session);
+/* The stall clock has run out. */
 void plex_flow_stall(struct plex_session *session);
 /* A frame, or a part of its payload, on a substream that is over. */
 int plex_flow_late(struct plex_session *session, bool data, size_t size);
+void plex_flow_late_over(struct plex_session *session); /* the second */
 void plex_flow_move_budget(struct plex_session *session, struct plex_budget *to);
 
 /* ping.c */
+void plex_ping_request(struct plex_session *session);
 void plex_ping_bulk(struct plex_session *session);
 void plex_ping_write(struct plex_session *session, struct plex_writer *writer);
 void plex_ping_pong(struct plex_session *session, const uint8_t bytes[8]);

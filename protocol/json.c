@@ -281,36 +281,29 @@ const char *plex_json_next(const char *element)
  * quote. */
 static unsigned decode(const char **at, char bytes[4])
 {
+    static const char letters[] = "bfnrt", meant[] = "\b\f\n\r\t";
     const char *from = *at;
-    if (*from == '"')
-        return 0;
-    if (*from != '\\') {
-        bytes[0] = *from;
-        *at = from + 1;
+    unsigned size = *from == '"' ? 0 : plex_json_utf8(from, from + 4);
+    memcpy(bytes, from, size);
+    *at = from + size;
+    if (*from != '\\')
+        return size;
+    *at = from + 2;
+    if (from[1] != 'u') {
+        const char *letter = strchr(letters, from[1]);
+        bytes[0] = letter ? meant[letter - letters] : from[1];
         return 1;
     }
-    uint32_t code;
-    if (from[1] == 'u') {
-        code = (uint32_t)hex4(from + 2, from + 6);
-        *at = from + 6;
-        if (code >= 0xd800 && code <= 0xdfff) {
-            code = 0x10000 + ((code & 0x3ff) << 10) + ((uint32_t)hex4(from + 8, from + 12) & 0x3ff);
-            *at = from + 12;
-        }
-    } else {
-        static const char from_letters[] = "bfnrt", to_bytes[] = "\b\f\n\r\t";
-        const char *letter = strchr(from_letters, from[1]);
-        code = (uint8_t)(letter ? to_bytes[letter - from_letters] : from[1]);
-        *at = from + 2;
+    uint32_t code = (uint32_t)hex4(from + 2, from + 6);
+    *at = from + 6;
+    if (code >= 0xd800 && code <= 0xdfff) {
+        code = 0x10000 + ((code & 0x3ff) << 10) + ((uint32_t)hex4(from + 8, from + 12) & 0x3ff);
+        *at = from + 12;
     }
-    if (code < 0x80) {
-        bytes[0] = (char)code;
-        return 1;
-    }
-    unsigned size = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (unsigned i = size; i-- > 1; code >>= 6)
+    size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (unsigned i = size; --i; code >>= 6)
         bytes[i] = (char)(0x80 | (code & 0x3f));
-    bytes[0] = (char)(0xf00u >> size | code); /* 0xc0, 0xe0, 0xf0 */
+    bytes[0] = (char)(size > 1 ? 0xf00u >> size | code : code); /* 0xc0, 0xe0, 0xf0 */
     return size;
 }
 
@@ -343,83 +336,72 @@ int plex_json_copy(const char *value, char *buffer, size_t capacity)
             memcpy(buffer + kept, bytes, size);
             kept += size;
         }
-    /* Raw characters come byte by byte: don't leave half of one behind. */
-    if (kept < length)
-        for (size_t i = 1; i <= 4 && i <= kept; i++)
-            if (((uint8_t)buffer[kept - i] & 0xc0) != 0x80) {
-                if (!plex_json_utf8(buffer + kept - i, buffer + kept))
-                    kept -= i;
-                break;
-            }
     buffer[kept] = 0;
     return (int)length;
 }
 
-int plex_json_get(const char *value, const char *key, const char **ret_value)
+int plex_json_read(const char *value, const char *keys, const char **ret_values)
 {
-    const char *found = NULL;
+    unsigned index = 0;
     if (!value || *value != '{')
         return PLEX_TUNNEL_JSON;
-    for (const char *at = plex_json_first(value); at; at = plex_json_next(at)) {
-        const char *name = at;
-        at = blank(blank(skip_string(at)) + 1);
-        if (!plex_json_equals(name, key))
-            continue;
-        if (found)
-            return PLEX_TUNNEL_JSON;
-        found = at;
+    for (; *keys; keys += strlen(keys) + 1, index++) {
+        ret_values[index] = NULL;
+        for (const char *at = plex_json_first(value); at; at = plex_json_next(at)) {
+            const char *name = at;
+            at = blank(blank(skip_string(at)) + 1);
+            if (!plex_json_equals(name, keys))
+                continue;
+            if (ret_values[index])
+                return PLEX_TUNNEL_JSON;
+            ret_values[index] = at;
+        }
     }
-    *ret_value = found;
     return 0;
 }
 
-/* The digits of a number that stand before its decimal point once its exponent is applied, as a
- * number. */
+/* Both kinds of number. Digits are taken until another might not fit, those left out make the
+ * exponent larger; a number with such a one, and still digits to come, is too large anyway. */
+static bool read_number(const char *at, bool integer, uint32_t *ret_number)
+{
+    if (!at || (*at != '-' && (*at < '0' || *at > '9')))
+        return false;
+    bool negative = *at == '-', fraction = false;
+    uint32_t number = 0;
+    int32_t exponent = 0, given = 0;
+    for (at += negative; *at == '.' || (*at >= '0' && *at <= '9'); at++) {
+        if (*at == '.') {
+            fraction = true;
+            continue;
+        }
+        bool fits = number < UINT32_MAX / 10;
+        if (fits)
+            number = number * 10 + (uint32_t)(*at - '0');
+        exponent += !fits - fraction;
+    }
+    if ((*at | 0x20) == 'e') {
+        bool below = *++at == '-';
+        fraction = true;
+        for (at += below || *at == '+'; *at >= '0' && *at <= '9' && given < 1 << 20; at++)
+            given = given * 10 + (*at - '0');
+        exponent += below ? -given : given;
+    }
+    if (negative && number)
+        return false;
+    for (; exponent < 0 && number; exponent++)
+        number /= 10;
+    for (; exponent > 0 && number && number <= INT32_MAX; exponent--)
+        number = number <= INT32_MAX / 10 ? number * 10 : UINT32_MAX;
+    *ret_number = number;
+    return number <= INT32_MAX && !(integer && fraction);
+}
+
 bool plex_json_number(const char *value, uint32_t *ret_number)
 {
-    if (!value || (*value != '-' && (*value < '0' || *value > '9')))
-        return false;
-    bool negative = *value == '-', zero = true;
-    const char *start = value + negative, *at = start;
-    int32_t places = 0, exponent = 0;
-    while (*at >= '0' && *at <= '9')
-        zero &= *at++ == '0', places++;
-    if (*at == '.')
-        for (at++; *at >= '0' && *at <= '9';)
-            zero &= *at++ == '0';
-    if (zero) { /* also -0, and 0 with any exponent */
-        *ret_number = 0;
-        return true;
-    }
-    if (negative)
-        return false;
-    if (*at == 'e' || *at == 'E') {
-        bool below = *++at == '-';
-        at += below || *at == '+';
-        while (*at >= '0' && *at <= '9' && exponent < 1 << 20)
-            exponent = exponent * 10 + (*at++ - '0');
-        places += below ? -exponent : exponent;
-    }
-    uint64_t number = 0;
-    for (at = start; places > 0 && number <= INT32_MAX; places--) {
-        if (*at == '.')
-            at++;
-        bool more = *at >= '0' && *at <= '9';
-        number = number * 10 + (more ? (unsigned)(*at - '0') : 0);
-        at += more;
-        if (!more && !number)
-            break;
-    }
-    *ret_number = (uint32_t)number;
-    return number <= INT32_MAX;
+    return read_number(value, false, ret_number);
 }
 
 bool plex_json_integer(const char *value, uint32_t *ret_number)
 {
-    if (!value)
-        return false;
-    for (const char *at = value; !strchr(",}] \t\n\r", *at); at++)
-        if (*at == '.' || *at == 'e' || *at == 'E')
-            return false;
-    return plex_json_number(value, ret_number);
+    return read_number(value, true, ret_number);
 }

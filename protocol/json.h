@@ -19,9 +19,10 @@ bool plex_json_check(const char *text, size_t length);
 /* The object of a checked text. */
 const char *plex_json_top(const char *text);
 
-/* The value of a key, NULL without one. 0; PLEX_TUNNEL_JSON when the key is there twice, as its two
- * readers might choose differently, or when value isn't an object. */
-int plex_json_get(const char *value, const char *key, const char **ret_value);
+/* The values of an object's keys, NULL for those that aren't there. keys are texts with their NUL
+ * one after the other, the last followed by an empty one. 0; PLEX_TUNNEL_JSON when one is there
+ * twice, as its two readers might choose differently, or when value isn't an object. */
+int plex_json_read(const char *value, const char *keys, const char **ret_values);
 /* The elements of an array, in turn; NULL after the last, and when value isn't an array. */
 const char *plex_json_first(const char *value);
 const char *plex_json_next(const char *element);

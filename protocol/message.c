@@ -1,14 +1,12 @@
 /* What the JSON of the wire means (§3.2, §5, §6). */
 #include "internal.h"
 
-#include <string.h>
-
 static const char *const kind_names[] = {"net", "tls", "inbound"};
 
 /* The kind that a peer may open by this name, or -1. */
 static int kind_of(const struct plex_session *session, const char *name)
 {
-    bool server = session->config->side == PLEX_SERVER;
+    bool server = plex_is_server(session);
     for (int kind = PLEX_NET; kind <= PLEX_INBOUND; kind++)
         if (plex_json_equals(name, kind_names[kind]))
             return (kind == PLEX_INBOUND) != server &&
@@ -24,18 +22,24 @@ static bool short_string(const char *value, char *buffer, size_t capacity)
     return length > 0 && (size_t)length < capacity;
 }
 
+/* What a message on channel 0 may have. */
+union tunnel_keys {
+    const char *all[6];
+    struct {
+        const char *type, *object, *sock, *name, *service, *visitor;
+    };
+};
+
 /* An open, while the tunnel is authorised. */
-static int open_message(struct plex_session *session, const char *top, uint16_t id)
+static int open_message(struct plex_session *session, const union tunnel_keys *keys, uint16_t id)
 {
     char service[PLEX_SERVICE_MAX + 1], visitor[PLEX_VISITOR_MAX + 1];
-    const char *name, *service_value, *visitor_value;
-    if (plex_json_get(top, "name", &name) < 0 || !plex_json_is_string(name))
+    if (!plex_json_is_string(keys->name))
         return PLEX_TUNNEL_JSON;
-    int kind = kind_of(session, name), refusal = 0;
-    if (kind == PLEX_INBOUND && (plex_json_get(top, "service", &service_value) < 0 ||
-                                 plex_json_get(top, "visitor", &visitor_value) < 0 ||
-                                 !short_string(service_value, service, sizeof service) ||
-                                 !short_string(visitor_value, visitor, sizeof visitor)))
+    int kind = kind_of(session, keys->name), refusal = 0;
+    bool inbound = kind == PLEX_INBOUND;
+    if (inbound && (!short_string(keys->service, service, sizeof service) ||
+                    !short_string(keys->visitor, visitor, sizeof visitor)))
         return PLEX_TUNNEL_JSON;
     uint32_t most = session->v1 ? session->ours.max_substreams : session->config->max_substreams;
     if (session->going_away)
@@ -44,15 +48,14 @@ static int open_message(struct plex_session *session, const char *top, uint16_t 
         refusal = PLEX_SUBSTREAM_LIMIT;
     else if (kind < 0)
         refusal = PLEX_SUBSTREAM_BAD_KIND;
-    bool inbound = kind == PLEX_INBOUND;
     return plex_substream_accept(session, id, kind, refusal, inbound ? service : NULL,
                                  inbound ? visitor : NULL);
 }
 
-static int stream_message(struct plex_session *session, const char *text, size_t length)
+static int stream_message(struct plex_session *session, const union tunnel_keys *keys,
+                          const char *text, size_t length)
 {
-    const char *top = plex_json_top(text), *sock;
-    bool server = session->config->side == PLEX_SERVER;
+    bool server = plex_is_server(session);
     uint32_t id;
     if (!session->authed) {
         if (!server || !session->token_pending)
@@ -60,30 +63,26 @@ static int stream_message(struct plex_session *session, const char *text, size_t
         if (session->asked.present)
             return PLEX_TUNNEL_EXTENSION;
     }
-    int r = plex_json_get(top, "sock", &sock);
-    if (r < 0)
-        return r;
     /* Devices open even ids, servers odd ones. */
-    if (!plex_json_integer(sock, &id) || id == 0 || id > UINT16_MAX || (id & 1) == server ||
+    if (!plex_json_integer(keys->sock, &id) || id == 0 || id > UINT16_MAX || (id & 1) == server ||
         plex_table_find(&session->table, (uint16_t)id))
         return PLEX_TUNNEL_SOCK;
     if (id > session->peer_high)
         session->peer_high = (uint16_t)id;
-    return session->authed ? open_message(session, top, (uint16_t)id)
+    return session->authed ? open_message(session, keys, (uint16_t)id)
                            : plex_feed_hold(session, text, length);
 }
 
 int plex_message_tunnel(struct plex_session *session, const char *text, size_t length)
 {
-    const char *top = plex_json_top(text), *type, *object;
-    if (plex_json_get(top, "type", &type) < 0 || !plex_json_is_string(type))
+    union tunnel_keys keys;
+    if (plex_json_read(plex_json_top(text), "type\0object\0sock\0name\0service\0visitor\0",
+                       keys.all) < 0 ||
+        !plex_json_is_string(keys.type))
         return PLEX_TUNNEL_JSON;
-    if (plex_json_equals(type, "stream"))
-        return stream_message(session, text, length);
-    if (!plex_json_equals(type, "message"))
-        return 0;
-    int r = plex_json_get(top, "object", &object);
-    return r < 0 ? r : plex_auth_message(session, object);
+    if (plex_json_equals(keys.type, "stream"))
+        return stream_message(session, &keys, text, length);
+    return plex_json_equals(keys.type, "message") ? plex_auth_message(session, keys.object) : 0;
 }
 
 /* Acceptor: `_pls_connect`, its arguments from `port` on. */
@@ -134,7 +133,7 @@ static int event_told(struct plex_substream *substream, int event, const char *a
     const char *value = NULL, *text = NULL;
     const struct plex_session *session = substream->session;
     if (event == PLEX_EVENT_CONNECT && session->v1 && argument && *argument == '{') {
-        if (plex_json_get(argument, "address", &value) < 0)
+        if (plex_json_read(argument, "address\0", &value) < 0)
             return PLEX_TUNNEL_JSON;
         if (short_string(value, address, sizeof address))
             text = address;
@@ -160,10 +159,17 @@ static int told(struct plex_substream *substream, const char *name)
     return 0;
 }
 
-static int custom_event(struct plex_substream *substream, const char *top)
+/* What an event may have. */
+union event_keys {
+    const char *all[4];
+    struct {
+        const char *event, *arguments, *message, *code;
+    };
+};
+
+static int custom_event(struct plex_substream *substream, const char *arguments)
 {
-    const char *arguments;
-    if (plex_json_get(top, "emitArgs", &arguments) < 0 || !arguments || *arguments != '[')
+    if (!arguments || *arguments != '[')
         return PLEX_TUNNEL_JSON;
     const char *name = plex_json_first(arguments);
     if (!plex_json_is_string(name))
@@ -174,36 +180,32 @@ static int custom_event(struct plex_substream *substream, const char *top)
     return 0;
 }
 
-static int error_event(struct plex_substream *substream, const char *top)
+static int error_event(struct plex_substream *substream, const union event_keys *keys)
 {
     char message[PLEX_MESSAGE_MAX + 1], code[PLEX_CODE_MAX + 1];
-    const char *message_value, *code_value;
-    if (plex_json_get(top, "message", &message_value) < 0 ||
-        plex_json_get(top, "code", &code_value) < 0)
+    if (plex_json_copy(keys->message, message, sizeof message) < 0 ||
+        (keys->code && plex_json_copy(keys->code, code, sizeof code) < 0))
         return PLEX_TUNNEL_JSON;
-    if (plex_json_copy(message_value, message, sizeof message) < 0 ||
-        (code_value && plex_json_copy(code_value, code, sizeof code) < 0))
-        return PLEX_TUNNEL_JSON;
-    bool coded = code_value && substream->session->v1;
+    bool coded = keys->code && substream->session->v1;
     substream->session->config->callbacks->on_error(substream, message, coded ? code : NULL);
     return 0;
 }
 
-int plex_message_substream(struct plex_substream *substream, const char *text, size_t length)
+int plex_message_substream(struct plex_substream *substream, const char *text)
 {
-    const char *top = plex_json_top(text), *event;
-    const struct plex_callbacks *callbacks = substream->session->config->callbacks;
-    if (plex_json_get(top, "event", &event) < 0 || !plex_json_is_string(event))
+    union event_keys keys;
+    if (plex_json_read(plex_json_top(text), "event\0emitArgs\0message\0code\0", keys.all) < 0 ||
+        !plex_json_is_string(keys.event))
         return PLEX_TUNNEL_JSON;
-    if (plex_json_equals(event, "custom"))
-        return custom_event(substream, top);
+    if (plex_json_equals(keys.event, "custom"))
+        return custom_event(substream, keys.arguments);
     if (!(substream->marks & SUB_HOST))
         return 0;
-    if (plex_json_equals(event, "error"))
-        return substream->marks & SUB_OPENER ? error_event(substream, top) : 0;
-    if (plex_json_equals(event, "end") && !(substream->marks & SUB_IN_END)) {
+    if (plex_json_equals(keys.event, "error"))
+        return substream->marks & SUB_OPENER ? error_event(substream, &keys) : 0;
+    if (plex_json_equals(keys.event, "end") && !(substream->marks & SUB_IN_END)) {
         substream->marks |= SUB_IN_END;
-        callbacks->on_end(substream);
+        substream->session->config->callbacks->on_end(substream);
     }
     return 0;
 }

@@ -26,12 +26,16 @@ uint32_t plex_ping_rtt(const struct plex_session *session)
     return current && (!last || current < last) ? current : last;
 }
 
-void plex_session_ping(struct plex_session *session)
+void plex_ping_request(struct plex_session *session)
 {
-    plex_session_enter(session);
     if (session->features & PLEX_PING && !session->ping_out)
         session->control |= CONTROL_PING;
-    plex_session_leave(session);
+}
+
+void plex_session_ping(struct plex_session *session)
+{
+    plex_ping_request(session);
+    plex_session_settle(session);
 }
 
 void plex_ping_bulk(struct plex_session *session)
@@ -39,7 +43,7 @@ void plex_ping_bulk(struct plex_session *session)
     uint32_t rtt = plex_ping_rtt(session);
     uint64_t interval = rtt > BULK_INTERVAL ? rtt : BULK_INTERVAL;
     if (!session->ping_number || session->now - session->ping_sent >= interval)
-        plex_session_ping(session);
+        plex_ping_request(session);
 }
 
 void plex_ping_write(struct plex_session *session, struct plex_writer *writer)

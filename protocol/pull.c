@@ -143,7 +143,7 @@ size_t plex_session_pull(struct plex_session *session, void *buffer, size_t capa
     struct plex_substream *substream;
     if (session->detached || capacity < PLEX_PULL_MIN)
         return 0;
-    plex_session_enter(session);
+    session->depth++;
     plex_session_time(session, now);
     plex_write_init(&writer, buffer, capacity < PLEX_PULL_MAX ? capacity : PLEX_PULL_MAX);
     size_t uncounted = pull_control(session, &writer);

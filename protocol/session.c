@@ -68,12 +68,11 @@ void plex_session_configure(struct plex_session *session, const struct plex_conf
 {
     if (!good(config) || config->side != session->config->side)
         return;
-    plex_session_enter(session);
     plex_flow_move_budget(session, config->budget);
     session->config = config;
     plex_flow_fill(session);
     plex_flow_drain(session);
-    plex_session_leave(session);
+    plex_session_settle(session);
 }
 
 void plex_session_time(struct plex_session *session, uint64_t now)
@@ -83,11 +82,6 @@ void plex_session_time(struct plex_session *session, uint64_t now)
     if (session->fresh)
         session->last_in = session->now;
     session->fresh = false;
-}
-
-void plex_session_enter(struct plex_session *session)
-{
-    session->depth++;
 }
 
 static void free_over(struct plex_session *session)
@@ -124,14 +118,21 @@ static bool tell(struct plex_session *session)
     return false;
 }
 
+void plex_session_settle(struct plex_session *session)
+{
+    if (session->depth)
+        return;
+    session->depth++;
+    while (tell(session))
+        ;
+    free_over(session);
+    session->depth--;
+}
+
 void plex_session_leave(struct plex_session *session)
 {
-    if (session->depth == 1) {
-        while (tell(session))
-            ;
-        free_over(session);
-    }
     session->depth--;
+    plex_session_settle(session);
 }
 
 /* Every substream goes; their hosts' callbacks may end others meanwhile. */
@@ -164,7 +165,7 @@ void plex_session_fail(struct plex_session *session, int error)
 {
     if (error >= 0)
         return;
-    plex_session_enter(session);
+    session->depth++;
     session->told_error = true;
     plex_session_die(session, error);
     plex_session_leave(session);
@@ -174,7 +175,7 @@ void plex_session_free(struct plex_session *session)
 {
     if (!session)
         return;
-    plex_session_enter(session);
+    session->depth++;
     session->freeing = true;
     plex_session_die(session, PLEX_SUBSTREAM_TUNNEL_GONE);
     plex_session_leave(session);
@@ -189,20 +190,19 @@ void plex_session_pause(struct plex_session *session)
 
 void plex_session_resume(struct plex_session *session)
 {
-    plex_session_enter(session);
     if (session->paused)
         session->fresh = true;
     session->paused = false;
     /* Who calls this knows that bytes may be fed again. */
     if (plex_session_can_take(session))
         session->stopped = false;
-    plex_session_leave(session);
+    plex_session_settle(session);
 }
 
 bool plex_session_can_take(const struct plex_session *session)
 {
     return !session->paused && !session->full && !session->held_full && !session->error &&
-           !session->detached && session->refusals < PLEX_REFUSALS_MAX;
+           !session->late_full && !session->detached && session->refusals < PLEX_REFUSALS_MAX;
 }
 
 bool plex_session_is_authed(const struct plex_session *session)
@@ -217,12 +217,11 @@ uint32_t plex_session_features(const struct plex_session *session)
 
 void plex_session_goaway(struct plex_session *session, uint16_t code)
 {
-    plex_session_enter(session);
     session->going_away = true;
     session->goaway_code = code;
     if (session->features & PLEX_GOAWAY)
         session->control |= CONTROL_GOAWAY;
-    plex_session_leave(session);
+    plex_session_settle(session);
 }
 
 void plex_session_detach(struct plex_session *session)
@@ -232,7 +231,6 @@ void plex_session_detach(struct plex_session *session)
 
 void plex_session_attach(struct plex_session *session, uint64_t now)
 {
-    plex_session_enter(session);
     session->fresh = true;
     session->detached = false;
     plex_session_time(session, now);
@@ -240,7 +238,7 @@ void plex_session_attach(struct plex_session *session, uint64_t now)
     /* Another connection, other round trips: a ping that was under way says nothing about them. */
     session->ping_out = session->told_output = session->stopped = false;
     session->rtt[0] = session->rtt[1] = 0;
-    plex_session_leave(session);
+    plex_session_settle(session);
 }
 
 void plex_session_stats(const struct plex_session *session, struct plex_stats *ret_stats)
@@ -256,95 +254,79 @@ void plex_session_stats(const struct plex_session *session, struct plex_stats *r
     ret_stats->stalls = session->stalls;
 }
 
-/* Deadlines: each is a function that says when, or UINT64_MAX. */
+/* Deadlines */
 
-static uint64_t after(uint64_t start, uint64_t time)
+/* What a deadline means, if not an error. */
+enum { ALIVE, STALL, PING, LATE };
+
+struct deadline {
+    uint64_t time;
+    int meaning;
+};
+
+static void consider(struct deadline *first, uint64_t since, uint64_t time, int meaning)
 {
-    return time && time < UINT64_MAX - start ? start + time : UINT64_MAX;
+    uint64_t at = since + time;
+    if (time && at > since && at < first->time) {
+        first->time = at;
+        first->meaning = meaning;
+    }
 }
 
-static uint64_t auth_deadline(const struct plex_session *session)
+static uint64_t later(uint64_t one, uint64_t other)
 {
-    return session->authed ? UINT64_MAX : after(session->begun, session->config->auth_timeout);
+    return one > other ? one : other;
 }
 
-static uint64_t frame_deadline(const struct plex_session *session)
+static struct deadline next_deadline(const struct plex_session *session)
 {
-    if (!plex_feed_in_frame(session) || !plex_session_can_take(session))
-        return UINT64_MAX;
-    return after(session->last_in, session->config->frame_timeout);
-}
-
-static uint64_t idle_deadline(const struct plex_session *session)
-{
-    if (session->table.count || !plex_session_can_take(session))
-        return UINT64_MAX;
-    uint64_t since = session->last_in > session->emptied ? session->last_in : session->emptied;
-    return after(since, session->config->idle_timeout);
-}
-
-static uint64_t stall_deadline(const struct plex_session *session)
-{
-    return session->full ? after(session->stall_start, session->config->stall_time) : UINT64_MAX;
-}
-
-static uint64_t ping_deadline(const struct plex_session *session)
-{
-    if (!(session->features & PLEX_PING) || session->ping_out || session->control & CONTROL_PING ||
-        !plex_session_can_take(session))
-        return UINT64_MAX;
-    return after(session->last_in, session->config->ping_interval);
-}
-
-/* While feed takes nothing, a pong can't come either; and any byte is as good a sign of life. */
-static uint64_t pong_deadline(const struct plex_session *session)
-{
-    if (!session->ping_out || !plex_session_can_take(session))
-        return UINT64_MAX;
-    uint64_t since = session->last_in > session->ping_sent ? session->last_in : session->ping_sent;
-    return after(since, session->config->ping_timeout);
+    const struct plex_config *config = session->config;
+    struct deadline first = {UINT64_MAX, ALIVE};
+    uint64_t last_in = session->last_in;
+    if (session->error || session->detached)
+        return first;
+    if (!session->authed)
+        consider(&first, session->begun, config->auth_timeout, PLEX_TUNNEL_AUTH_TIMEOUT);
+    if (session->full)
+        consider(&first, session->stall_start, config->stall_time, STALL);
+    if (session->late_full)
+        consider(&first, session->late_start, PLEX_SECOND, LATE);
+    /* The rest is about what doesn't come, which is no fault of theirs while we take nothing. */
+    if (!plex_session_can_take(session))
+        return first;
+    if (plex_feed_in_frame(session))
+        consider(&first, last_in, config->frame_timeout, PLEX_TUNNEL_FRAME_TIMEOUT);
+    if (!session->table.count)
+        consider(&first, later(last_in, session->emptied), config->idle_timeout, PLEX_TUNNEL_IDLE);
+    if (session->ping_out) /* any byte is as good a sign of life as the pong */
+        consider(&first, later(last_in, session->ping_sent), config->ping_timeout,
+                 PLEX_TUNNEL_PING_TIMEOUT);
+    else if (session->features & PLEX_PING && !(session->control & CONTROL_PING))
+        consider(&first, last_in, config->ping_interval, PING);
+    return first;
 }
 
 uint64_t plex_session_deadline(const struct plex_session *session)
 {
-    if (session->error)
-        return session->told_error ? UINT64_MAX : 0;
-    if (session->detached)
-        return UINT64_MAX;
-    const uint64_t all[] = {auth_deadline(session), frame_deadline(session),
-                            idle_deadline(session), stall_deadline(session),
-                            ping_deadline(session), pong_deadline(session)};
-    uint64_t first = UINT64_MAX;
-    for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (all[i] < first)
-            first = all[i];
-    return first;
-}
-
-static int overdue(const struct plex_session *session)
-{
-    if (session->now >= auth_deadline(session))
-        return PLEX_TUNNEL_AUTH_TIMEOUT;
-    if (session->now >= frame_deadline(session))
-        return PLEX_TUNNEL_FRAME_TIMEOUT;
-    if (session->now >= idle_deadline(session))
-        return PLEX_TUNNEL_IDLE;
-    if (session->now >= pong_deadline(session))
-        return PLEX_TUNNEL_PING_TIMEOUT;
-    return 0;
+    return session->error && !session->told_error ? 0 : next_deadline(session).time;
 }
 
 int plex_session_tick(struct plex_session *session, uint64_t now)
 {
-    plex_session_enter(session);
-    if (!session->error && !session->detached) {
-        plex_session_time(session, now);
-        int r = overdue(session);
-        if (r < 0)
-            plex_session_die(session, r);
-        else if (session->now >= ping_deadline(session))
-            plex_session_ping(session);
-        plex_flow_stall(session);
+    session->depth++;
+    plex_session_time(session, now);
+    for (;;) {
+        struct deadline due = next_deadline(session);
+        if (due.time > session->now)
+            break;
+        if (due.meaning == STALL)
+            plex_flow_stall(session);
+        else if (due.meaning == LATE)
+            plex_flow_late_over(session);
+        else if (due.meaning == PING)
+            plex_ping_request(session);
+        else
+            plex_session_die(session, due.meaning);
     }
     plex_session_leave(session);
     session->told_error = session->error != 0;

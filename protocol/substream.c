@@ -84,7 +84,7 @@ void plex_substream_over(struct plex_substream *substream)
     struct plex_session *session = substream->session;
     if (substream->marks & SUB_GONE)
         return;
-    plex_table_remove(session, substream->id);
+    plex_table_remove(session, substream);
     plex_list_remove(substream, LIST_READY);
     plex_list_remove(substream, LIST_URGENT);
     if (substream->marks & SUB_OPENER) {
@@ -199,7 +199,7 @@ int plex_substream_accept(struct plex_session *session, uint16_t id, int kind, i
 /* The next id of ours in the cycle that isn't in use, which is the one not used for longest. */
 static uint16_t next_id(struct plex_session *session)
 {
-    unsigned first = session->config->side == PLEX_SERVER ? 1 : 2, id = session->own_last;
+    unsigned first = plex_is_server(session) ? 1 : 2, id = session->own_last;
     do {
         id = id ? id + 2 : first;
         if (id > UINT16_MAX) {
@@ -219,7 +219,7 @@ static bool text_fits(const char *text, size_t most)
 int plex_substream_open(struct plex_session *session, enum plex_kind kind, const char *service,
                         const char *visitor, void *user, struct plex_substream **ret_substream)
 {
-    bool server = session->config->side == PLEX_SERVER, inbound = kind == PLEX_INBOUND;
+    bool server = plex_is_server(session), inbound = kind == PLEX_INBOUND;
     if (!session->authed || session->error || server != inbound || kind > PLEX_INBOUND ||
         (inbound && !(session->features & PLEX_INBOUND_OPENS)))
         return PLEX_OURS_STATE;
@@ -240,7 +240,6 @@ int plex_substream_open(struct plex_session *session, enum plex_kind kind, const
         session->own_wrapped = wrapped;
         return PLEX_OURS_MEMORY;
     }
-    plex_session_enter(session);
     int r = 0;
     substream->kind = (uint8_t)kind;
     substream->user = user;
@@ -254,7 +253,7 @@ int plex_substream_open(struct plex_session *session, enum plex_kind kind, const
         plex_substream_mark(substream);
         *ret_substream = substream;
     }
-    plex_session_leave(session);
+    plex_session_settle(session);
     return r;
 }
 
@@ -283,12 +282,11 @@ int plex_substream_connect(struct plex_substream *substream, const char *host, u
         return PLEX_OURS_ARGUMENT;
     if (keep_text(substream, host, length, NULL, 0) < 0)
         return PLEX_OURS_MEMORY;
-    plex_session_enter(substream->session);
     substream->port = port;
     substream->marks |= SUB_CONNECTED;
     substream->due |= DUE_CONNECT;
     plex_substream_mark(substream);
-    plex_session_leave(substream->session);
+    plex_session_settle(substream->session);
     return 0;
 }
 
@@ -296,11 +294,10 @@ void plex_substream_timeout(struct plex_substream *substream, uint32_t milliseco
 {
     if (!is_opener(substream) || milliseconds > INT32_MAX)
         return;
-    plex_session_enter(substream->session);
     substream->idle = milliseconds;
     substream->due |= DUE_IDLE;
     plex_substream_mark(substream);
-    plex_session_leave(substream->session);
+    plex_session_settle(substream->session);
 }
 
 void plex_substream_notify(struct plex_substream *substream, enum plex_event event,
@@ -309,35 +306,32 @@ void plex_substream_notify(struct plex_substream *substream, enum plex_event eve
     if (!is_acceptor(substream) || substream->due & DUE_CLOSE ||
         (event != PLEX_EVENT_TIMEOUT && substream->told & 1 << event))
         return;
-    plex_session_enter(substream->session);
     /* The address is a courtesy: without memory for it there is none. */
     if (event == PLEX_EVENT_CONNECT && text && substream->session->v1)
         (void)keep_text(substream, text, cut(text, PLEX_VISITOR_MAX), NULL, 0);
     substream->told |= (uint8_t)(1 << event);
     substream->due |= (uint16_t)(DUE_LOOKUP << event);
     plex_substream_mark(substream);
-    plex_session_leave(substream->session);
+    plex_session_settle(substream->session);
 }
 
 void plex_substream_ready(struct plex_substream *substream)
 {
     if (!(substream->marks & SUB_HOST) || substream->marks & (SUB_OUT_END | SUB_DATA))
         return;
-    plex_session_enter(substream->session);
     substream->marks |= SUB_DATA;
     plex_substream_mark(substream);
-    plex_session_leave(substream->session);
+    plex_session_settle(substream->session);
 }
 
 void plex_substream_end(struct plex_substream *substream)
 {
     if (!(substream->marks & SUB_HOST) || substream->marks & SUB_OUT_END)
         return;
-    plex_session_enter(substream->session);
     substream->marks |= SUB_OUT_END;
     substream->due |= DUE_END;
     plex_substream_mark(substream);
-    plex_session_leave(substream->session);
+    plex_session_settle(substream->session);
 }
 
 void plex_substream_close(struct plex_substream *substream)
@@ -345,7 +339,6 @@ void plex_substream_close(struct plex_substream *substream)
     struct plex_session *session = substream->session;
     if (!(substream->marks & SUB_HOST))
         return;
-    plex_session_enter(session);
     plex_substream_lose(substream, 0);
     if (substream->marks & SUB_OPENER) {
         abort_with(substream, 0);
@@ -353,7 +346,7 @@ void plex_substream_close(struct plex_substream *substream)
         substream->due |= due_end(substream) | DUE_CLOSE;
         plex_substream_mark(substream);
     }
-    plex_session_leave(session);
+    plex_session_settle(session);
 }
 
 void plex_substream_abort(struct plex_substream *substream, const char *message, const char *code)
@@ -361,7 +354,6 @@ void plex_substream_abort(struct plex_substream *substream, const char *message,
     struct plex_session *session = substream->session;
     if (!(substream->marks & SUB_HOST))
         return;
-    plex_session_enter(session);
     uint16_t error = 0;
     if (message && is_acceptor(substream)) {
         error = DUE_ERROR;
@@ -371,7 +363,7 @@ void plex_substream_abort(struct plex_substream *substream, const char *message,
     }
     plex_substream_lose(substream, 0);
     abort_with(substream, error);
-    plex_session_leave(session);
+    plex_session_settle(session);
 }
 
 void plex_substream_set_user(struct plex_substream *substream, void *user)

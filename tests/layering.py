@@ -31,6 +31,9 @@ FREESTANDING = {"stdint.h", "stddef.h", "stdbool.h", "string.h"}
 NET_HEADERS = re.compile(r"^(uv\.h|uv/.*|openssl/.*|ares.*\.h)$")
 NET_NAMES = re.compile(r"\b(uv_|SSL_|ares_)\w+")
 
+# The yardstick of `bench` talks to OpenSSL itself and shares nothing with src/net, or it would shrink with what it measures.
+YARDSTICK = os.path.join("src", "bench", "hop.c")
+
 # Folders of somebody's own machine have no place in a file that everybody gets.
 MACHINE_PATH = re.compile(r"(?<![\w.~$}])/(home|root|work|Users)/\w")
 
@@ -90,6 +93,19 @@ def judge_source(place, text):
             yield f"{place} uses {name}, which is for net alone"
 
 
+def judge_yardstick(text):
+    """All that is wrong with the yardstick: what of ours it shares.
+
+    >>> list(judge_yardstick('#include "bench/shared.h"\\n#include <openssl/ssl.h>\\nint a = SSL_new(0);'))
+    []
+    >>> list(judge_yardstick('#include "net/conn.h"\\n#include "bench/lane.h"'))
+    ['the yardstick includes "net/conn.h"', 'the yardstick includes "bench/lane.h"']
+    """
+    for header in INCLUDE.findall(text):
+        if header[0] == '"' and header != '"bench/shared.h"':
+            yield f"the yardstick includes {header}"
+
+
 def files():
     for folder, folders, names in os.walk(ROOT):
         folders[:] = sorted(name for name in folders
@@ -126,7 +142,7 @@ def faults():
             if room != "protocol" and room not in BELOW:
                 yield f"{path}: src/{room} is no room"
                 continue
-            for fault in judge_source(room, text):
+            for fault in judge_yardstick(text) if path == YARDSTICK else judge_source(room, text):
                 yield f"{path}: {fault}"
         for match in MACHINE_PATH.finditer(text):
             line = text.count("\n", 0, match.start()) + 1

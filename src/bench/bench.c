@@ -77,6 +77,8 @@ static int run(const struct mode *mode, const struct bench_options *options, int
         if (failed) {
             fprintf(stderr, "streamplex bench: the measurement broke off\n");
         }
+        rig_stop_server(&rig);
+        report_check(&report, rig.server_fault == 0, "the server ended with %d", rig.server_fault);
         report_print(&report, stdout);
         status = failed || write_reports(options, &report) < 0 ? 2 : report.failures ? 1 : 0;
     }

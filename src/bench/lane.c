@@ -200,7 +200,7 @@ static const struct conn_callbacks conn_callbacks = {
     .on_failed = on_conn_failed,
 };
 
-/* Substreams ----------------------------------------------------------------------------------- */
+/* --- Substreams --- */
 
 static void on_substream_data(struct plex_substream *substream, const void *data, size_t length)
 {
@@ -280,8 +280,9 @@ static int open_substream(struct lane *lane)
     struct client *client = lane->client;
     char host[ADDRESS_TEXT_MAX];
     union address to = client_next_target(client, &client->targets[lane->target]);
-    if (plex_substream_open(lane->tunnel->session, PLEX_NET, NULL, NULL, lane, &lane->substream) !=
-        0) {
+    /* The tunnel may be lost: this may be called while its end is told to its lanes. */
+    if (!lane->tunnel->session || plex_substream_open(lane->tunnel->session, PLEX_NET, NULL, NULL,
+                                                      lane, &lane->substream) != 0) {
         return -1;
     }
     if (plex_substream_connect(lane->substream, address_format_host(&to, host),

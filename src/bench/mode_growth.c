@@ -209,11 +209,13 @@ static int measure(struct rig *rig, struct report *report, const struct level *l
     if (!failed) {
         client_wait(&rig->client, 0.3);
         add_memory(rig, level, before);
+        rig->held = (uint64_t)crowd.connected;
         failed = measure_beside(rig, report, level, &tunnel);
         report_check(report, holder.failed == 0 && holder.lost == 0 && crowd.lost == 0,
                      "%s: %d failed and %d were lost: %s", level->row->title, holder.failed,
                      holder.lost + crowd.lost, holder.error);
     }
+    rig->held = 0;
     release_substreams(&crowd);
     holder_close(&holder);
     client_tunnel_close(&tunnel);

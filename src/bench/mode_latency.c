@@ -6,7 +6,7 @@
 #include "bench/modes.h"
 #include "bench/pinger.h"
 
-#define SMOKE_PINGS 500
+#define SMOKE_PINGS 200
 #define WARM_UP     0.3
 
 struct variant {

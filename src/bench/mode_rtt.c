@@ -5,9 +5,10 @@
 #include "bench/modes.h"
 
 /* What a transfer has to get up to speed before it is judged. */
-#define ROUND_TRIPS 15
-#define SHARE       0.8
-#define SMOKE_BYTES (4u << 20)
+#define ROUND_TRIPS  15
+#define SHARE        0.8
+#define SMOKE_BYTES  (4u << 20)
+#define SMOKE_RTT_MS 20
 
 struct road {
     struct rig *rig;
@@ -98,8 +99,8 @@ int mode_rtt(struct rig *rig, struct report *report)
 {
     const struct bench_options *options = rig->options;
     char error[256];
-    struct road road = {.rig = rig, .report = report, .rtt = (double)options->rtt / 1e6};
-    uint64_t rtt = options->smoke ? 20000 : options->rtt;
+    uint64_t rtt = options->smoke ? SMOKE_RTT_MS : options->rtt_ms;
+    struct road road = {.rig = rig, .report = report, .rtt = (double)rtt / 1e3};
     if (rig_delay(rig, rtt, options->rate, error, sizeof(error)) < 0) {
         fprintf(stderr, "streamplex bench: %s\n", error);
         return -1;
@@ -111,7 +112,7 @@ int mode_rtt(struct rig *rig, struct report *report)
         }
         road.rows[!up] =
             report_row(report, "%s over %.0f ms round trip and %s, after %d round trips",
-                       up ? "upload" : "download", (double)rtt / 1e3, options->rate, ROUND_TRIPS);
+                       up ? "upload" : "download", (double)rtt, options->rate, ROUND_TRIPS);
     }
     uint64_t rounds = options->smoke ? 1 : options->rounds;
     for (uint64_t round = 0; round < rounds; round++) {

@@ -23,7 +23,7 @@ struct bench_options {
     uint64_t rounds, seconds, bytes;
     uint64_t substreams, concurrency, count;
     int direction, beside; /* enum direction, enum beside */
-    uint64_t rtt;
+    uint64_t rtt_ms;
     char *rate;
     char *json, *html;
 };

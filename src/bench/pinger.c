@@ -58,7 +58,10 @@ static void on_data(struct lane *lane, const uint8_t *bytes, size_t length)
         return;
     }
     pinger->waiting = false;
-    count(pinger, client_now() - pinger->sent_at);
+    if (!pinger->counted) {
+        count(pinger, client_now() - pinger->sent_at);
+    }
+    pinger->counted = false;
     if (++pinger->count == pinger->limit) {
         client_wake(lane->client);
         return;
@@ -99,8 +102,8 @@ void pinger_close(struct pinger *pinger)
 
 void pinger_count_waiting(struct pinger *pinger)
 {
-    if (pinger->waiting) {
+    if (pinger->waiting && !pinger->counted) {
         count(pinger, client_now() - pinger->sent_at);
-        pinger->waiting = false;
+        pinger->counted = true;
     }
 }

@@ -17,6 +17,7 @@ struct pinger {
     struct timer timer;
     uint64_t sent_at; /* ns; of the ping under way */
     bool waiting, due;
+    bool counted; /* the one under way already, by pinger_count_waiting() */
     uint8_t byte;
     uint64_t wrong;
     uint64_t count;

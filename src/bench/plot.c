@@ -93,8 +93,9 @@ static void tick(const struct plot *plot, bool horizontal, double value, const c
         double x = x_of(plot, value);
         fprintf(plot->out,
                 "<path class='grid' d='M%.1f %.1fV%.1f'/><text class='tick' x='%.1f' y='%.1f' "
-                "text-anchor='middle'>%s</text>",
-                x, TOP, HEIGHT - BOTTOM, x, HEIGHT - BOTTOM + 14, text);
+                "text-anchor='%s'>%s</text>",
+                x, TOP, HEIGHT - BOTTOM, x, HEIGHT - BOTTOM + 14,
+                x > WIDTH - RIGHT - 12 ? "end" : "middle", text);
     } else {
         double y = y_of(plot, value);
         fprintf(plot->out,
@@ -143,8 +144,8 @@ static void percentile_ticks(const struct plot *plot, const struct plot_axis *ax
     static const struct {
         double at;
         const char *text;
-    } ticks[] = {{0, "0"},      {0.30103, "50 %"}, {1, "90 %"},    {2, "99 %"},
-                 {3, "99.9 %"}, {4, "99.99 %"},    {5, "99.999 %"}};
+    } ticks[] = {{0.30103, "50 %"}, {1, "90 %"},    {2, "99 %"},
+                 {3, "99.9 %"},     {4, "99.99 %"}, {5, "99.999 %"}};
     for (size_t i = 0; i < sizeof(ticks) / sizeof(ticks[0]); i++) {
         if (ticks[i].at <= axis->most) {
             tick(plot, horizontal, ticks[i].at, ticks[i].text);

@@ -35,7 +35,18 @@ static void become(const char *program, char *const *argv, int core, const char 
     if (keep >= 0) {
         fcntl(keep, F_SETFD, 0);
     }
-    execv(program ? program : "/proc/self/exe", argv);
+    if (program) {
+        execv(program, argv);
+        _exit(127);
+    }
+    /* By its name, so that ps and perf show it; by the link, where the file was replaced since. */
+    char self[4096];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (length > 0) {
+        self[length] = 0;
+        execv(self, argv);
+    }
+    execv("/proc/self/exe", argv);
     _exit(127);
 }
 
@@ -90,19 +101,24 @@ bool process_is_alive(const struct process *process)
            info.si_pid == 0;
 }
 
-void process_stop(struct process *process, int grace_ms)
+int process_stop(struct process *process, int grace_ms)
 {
     if (process->pid <= 0) {
-        return;
+        return 0;
     }
     kill(process->pid, SIGTERM);
     for (int waited = 0; waited < grace_ms && process_is_alive(process); waited += 10) {
         poll(NULL, 0, 10);
     }
     kill(process->pid, SIGKILL);
-    waitpid(process->pid, NULL, 0);
+    int status = 0;
+    waitpid(process->pid, &status, 0);
     close(process->out);
     process->pid = 0;
+    if (WIFSIGNALED(status)) {
+        return WTERMSIG(status) == SIGTERM ? 0 : -WTERMSIG(status);
+    }
+    return WEXITSTATUS(status);
 }
 
 static uint64_t clock_ns(clockid_t clock)

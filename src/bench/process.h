@@ -24,8 +24,9 @@ int process_start_program(const char *program, char *const *argv, int core, cons
 /* Reads one line of its output, at most 10 s. 0 or -1. */
 int process_read_line(struct process *process, char *line, size_t size)
     __attribute__((warn_unused_result));
-/* SIGTERM, and SIGKILL after `grace_ms`. Takes one that was never started. */
-void process_stop(struct process *process, int grace_ms);
+/* SIGTERM, and SIGKILL after `grace_ms`. Takes one that was never started. 0 when it ended in order
+ * or by that SIGTERM; else its exit status, or the signal that ended it, negative. */
+int process_stop(struct process *process, int grace_ms);
 bool process_is_alive(const struct process *process);
 
 /* CPU time of all its threads, ns; 0 when it can't be read. */

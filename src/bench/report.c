@@ -1,6 +1,5 @@
 #include "bench/report.h"
 
-#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "bench/process.h"
+#include "net/tls.h"
 
 /* Where a loader is no longer surely faster than what it loads. */
 #define BUSY_LIMIT 90.0
@@ -70,7 +70,7 @@ static void find_facts(struct report *report)
     }
     uname(&name);
     snprintf(report->facts, sizeof(report->facts), "%s, %d cores, Linux %s, %s", cpu,
-             process_core_count(), name.release, OpenSSL_version(OPENSSL_VERSION));
+             process_core_count(), name.release, tls_library());
 }
 
 void report_init(struct report *report, const char *mode, int argc, char **argv)

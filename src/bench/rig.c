@@ -2,9 +2,6 @@
 
 #include <errno.h>
 #include <ftw.h>
-#include <jansson.h>
-#include <netdb.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,12 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bench/rig_server.h"
 #include "net/pki.h"
 #include "net/signals.h"
 #include "net/tls.h"
-
-#define SERVER_WAIT_MS 15000
-#define PATH_SIZE      128
 
 static void *plex_alloc(void *user, size_t size)
 {
@@ -36,9 +31,9 @@ static void plex_release(void *user, void *memory, size_t size)
 
 static const struct plex_allocator allocator = {.alloc = plex_alloc, .free = plex_release};
 
-static void path_in(const struct rig *rig, const char *name, char path[PATH_SIZE])
+void rig_path(const struct rig *rig, const char *name, char path[RIG_PATH_SIZE])
 {
-    snprintf(path, PATH_SIZE, "%s/%s", rig->folder, name);
+    snprintf(path, RIG_PATH_SIZE, "%s/%s", rig->folder, name);
 }
 
 static int loopback(uint16_t port, union address *ret_address)
@@ -46,7 +41,7 @@ static int loopback(uint16_t port, union address *ret_address)
     return address_from_host("127.0.0.1", port, ret_address);
 }
 
-/* Targets and hop ------------------------------------------------------------------------------ */
+/* --- Targets and hop --- */
 
 /* Ports that a child printed on one line. */
 static int read_ports(struct process *process, uint16_t *ports, int count)
@@ -102,11 +97,11 @@ static int start_targets(struct rig *rig, char *error, size_t error_size)
 
 static int start_hop(struct rig *rig, char *error, size_t error_size)
 {
-    char certificate[PATH_SIZE], key[PATH_SIZE], log[PATH_SIZE];
+    char certificate[RIG_PATH_SIZE], key[RIG_PATH_SIZE], log[RIG_PATH_SIZE];
     char targets[TARGET_COUNT][ADDRESS_TEXT_MAX];
-    path_in(rig, "server.pem", certificate);
-    path_in(rig, "server.key", key);
-    path_in(rig, "hop.log", log);
+    rig_path(rig, "server.pem", certificate);
+    rig_path(rig, "server.key", key);
+    rig_path(rig, "hop.log", log);
     char *argv[6 + TARGET_COUNT + 1] = {"streamplex", "bench", "@hop", certificate, key};
     for (int kind = 0; kind < TARGET_COUNT; kind++) {
         address_format(&rig->client.targets[kind], targets[kind]);
@@ -129,185 +124,11 @@ static int start_hop(struct rig *rig, char *error, size_t error_size)
     return 0;
 }
 
-/* The server ----------------------------------------------------------------------------------- */
-
-/* The tunnels' address from a line of the server's log; false for any other line. */
-static bool find_listener(const char *line, union address *ret_address)
-{
-    json_t *json = json_loads(line, 0, NULL);
-    const char *message = NULL, *listener = NULL, *address = NULL;
-    bool found = json &&
-                 json_unpack(json, "{s:s, s:s, s:s}", "message", &message, "listener", &listener,
-                             "address", &address) == 0 &&
-                 strcmp(message, "listening") == 0 && strcmp(listener, "tunnels") == 0 &&
-                 address_parse(address, ret_address) == 0;
-    json_decref(json);
-    return found;
-}
-
-static bool scan_log(const char *path, union address *ret_address, char *last, size_t last_size)
-{
-    FILE *file = fopen(path, "re");
-    char line[4096];
-    bool found = false;
-    while (file && !found && fgets(line, sizeof(line), file)) {
-        found = find_listener(line, ret_address);
-        line[strcspn(line, "\n")] = 0;
-        snprintf(last, last_size, "%s", line);
-    }
-    if (file) {
-        fclose(file);
-    }
-    return found;
-}
-
-static int write_token(struct rig *rig, char *error, size_t error_size)
-{
-    unsigned char random[24];
-    char path[PATH_SIZE];
-    if (pki_random(random, sizeof(random)) < 0) {
-        snprintf(error, error_size, "no random numbers");
-        return -1;
-    }
-    for (size_t i = 0; i < sizeof(random); i++) {
-        snprintf(rig->client.token + 2 * i, 3, "%02x", random[i]);
-    }
-    path_in(rig, "bench-token", path);
-    FILE *file = fopen(path, "we");
-    if (!file || chmod(path, 0600) < 0 || fprintf(file, "%s\n", rig->client.token) < 0 ||
-        fclose(file) != 0) {
-        snprintf(error, error_size, "%s: %s", path, strerror(errno));
-        return -1;
-    }
-    return 0;
-}
-
-static int start_server(struct rig *rig, char *error, size_t error_size)
-{
-    char token[PATH_SIZE], log[PATH_SIZE], certificate[PATH_SIZE], key[PATH_SIZE];
-    path_in(rig, "bench-token", token);
-    path_in(rig, "server.log", log);
-    path_in(rig, "server.pem", certificate);
-    path_in(rig, "server.key", key);
-    unlink(log);
-    char *fixed[] = {
-        "streamplex",
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--state",
-        rig->folder,
-        "--cert",
-        certificate,
-        "--key",
-        key,
-        "--token-file",
-        token,
-        "--egress-allow",
-        "127.0.0.0/8",
-        "--workers",
-        "1",
-        "--log-format",
-        "json",
-        "--idle-timeout",
-        "0",
-        "--drain",
-        "1s",
-        /* Caps that are there against abuse, and that the bench itself would meet. */
-        "--max-substreams",
-        "32767",
-        "--max-unauthed-per-address",
-        "4096",
-    };
-    size_t count = sizeof(fixed) / sizeof(fixed[0]);
-    const struct setting_list *more = &rig->options->server_options;
-    char **argv = calloc(count + more->count + 1, sizeof(*argv));
-    if (!argv) {
-        return -1;
-    }
-    memcpy(argv, fixed, sizeof(fixed));
-    memcpy(argv + count, more->items, more->count * sizeof(*argv));
-    int failed =
-        process_start_program(rig->options->program, argv, rig->server_core, log, -1, &rig->server);
-    free(argv);
-    char last[4096] = "";
-    for (int waited = 0; !failed && waited < SERVER_WAIT_MS; waited += 20) {
-        if (scan_log(log, &rig->client.server, last, sizeof(last))) {
-            rig->server_pid = rig->server.pid;
-            return 0;
-        }
-        if (!process_is_alive(&rig->server)) {
-            break;
-        }
-        poll(NULL, 0, 20);
-    }
-    snprintf(error, error_size, "the server doesn't start: %s", last);
-    return -1;
-}
-
-/* "HOST:PORT" of --server; the name before the colon is what its certificate is for. */
-static int find_server(struct rig *rig, char *error, size_t error_size)
-{
-    const struct bench_options *options = rig->options;
-    struct client *client = &rig->client;
-    const char *colon = strrchr(options->server, ':');
-    if (!colon || colon == options->server) {
-        snprintf(error, error_size, "--server: HOST:PORT is wanted");
-        return -1;
-    }
-    const char *begin = options->server;
-    size_t length = (size_t)(colon - begin);
-    if (*begin == '[' && colon[-1] == ']') {
-        begin++;
-        length -= 2;
-    }
-    char host[256];
-    snprintf(host, sizeof(host), "%.*s", (int)length, begin);
-    snprintf(client->server_name, sizeof(client->server_name), "%s",
-             options->server_name ? options->server_name : host);
-    struct addrinfo *found = NULL, hints = {.ai_socktype = SOCK_STREAM};
-    int failed = getaddrinfo(host, colon + 1, &hints, &found);
-    if (failed) {
-        snprintf(error, error_size, "--server %s: %s", options->server, gai_strerror(failed));
-        return -1;
-    }
-    memcpy(&client->server, found->ai_addr, found->ai_addrlen);
-    freeaddrinfo(found);
-    rig->server_pid = (pid_t)options->server_pid;
-    return 0;
-}
-
-static int find_token(struct rig *rig, char *error, size_t error_size)
-{
-    const struct bench_options *options = rig->options;
-    char *token = rig->client.token;
-    if (options->token_file) {
-        FILE *file = fopen(options->token_file, "re");
-        char *line = file ? fgets(token, sizeof(rig->client.token), file) : NULL;
-        if (file) {
-            fclose(file);
-        }
-        if (!line) {
-            snprintf(error, error_size, "--token-file %s: %s", options->token_file,
-                     file ? "empty" : strerror(errno));
-            return -1;
-        }
-        token[strcspn(token, "\r\n")] = 0;
-        return 0;
-    }
-    if (!options->token || !*options->token || strlen(options->token) > PLEX_TOKEN_MAX) {
-        snprintf(error, error_size, "--server needs --token-file or --token");
-        return -1;
-    }
-    snprintf(token, sizeof(rig->client.token), "%s", options->token);
-    return 0;
-}
-
 static int trust(struct rig *rig, char *error, size_t error_size)
 {
     const struct bench_options *options = rig->options;
-    char ca[PATH_SIZE];
-    path_in(rig, "ca.pem", ca);
+    char ca[RIG_PATH_SIZE];
+    rig_path(rig, "ca.pem", ca);
     struct tls_client_options local = {.ca_file = ca, .cache_sessions = true};
     if (tls_client_new(&local, &rig->client.hop_tls, error, error_size) < 0) {
         return -1;
@@ -325,7 +146,7 @@ static int trust(struct rig *rig, char *error, size_t error_size)
     return tls_client_new(&remote, &rig->client.tls, error, error_size);
 }
 
-/* The whole ------------------------------------------------------------------------------------ */
+/* --- The whole --- */
 
 static void on_signal(int number, void *user)
 {
@@ -374,10 +195,11 @@ int rig_start(struct rig *rig, const struct bench_options *options, char *error,
         start_hop(rig, error, error_size) < 0 || trust(rig, error, error_size) < 0) {
         return -1;
     }
-    if (options->server
-            ? find_server(rig, error, error_size) < 0 || find_token(rig, error, error_size) < 0
-            : options_has_route(options, "server") && (write_token(rig, error, error_size) < 0 ||
-                                                       start_server(rig, error, error_size) < 0)) {
+    if (options->server ? rig_find_server(rig, error, error_size) < 0 ||
+                              rig_find_token(rig, error, error_size) < 0
+                        : options_has_route(options, "server") &&
+                              (rig_make_token(rig, error, error_size) < 0 ||
+                               rig_start_server(rig, error, error_size) < 0)) {
         return -1;
     }
     process_pin(rig->client_core);
@@ -403,7 +225,7 @@ static int remove_one(const char *path, const struct stat *status, int type, str
 
 void rig_stop_processes(struct rig *rig)
 {
-    process_stop(&rig->server, 2000);
+    rig_stop_server(rig);
     process_stop(&rig->hop, 200);
     process_stop(&rig->targets, 200);
     for (int i = 0; i < rig->delay_count; i++) {
@@ -437,8 +259,8 @@ int rig_restart(struct rig *rig, enum route route, char *error, size_t error_siz
         return start_hop(rig, error, error_size);
     }
     if (route == ROUTE_SERVER && rig->server.pid) {
-        process_stop(&rig->server, 3000);
-        return start_server(rig, error, error_size);
+        rig_stop_server(rig);
+        return rig_start_server(rig, error, error_size);
     }
     return 0;
 }
@@ -458,7 +280,7 @@ static int delay_one(struct rig *rig, union address *address, const char *rtt_ms
     return read_ports(process, &port, 1) < 0 ? -1 : loopback(port, address);
 }
 
-int rig_delay(struct rig *rig, uint64_t rtt_us, const char *rate, char *error, size_t error_size)
+int rig_delay(struct rig *rig, uint64_t rtt_ms, const char *rate, char *error, size_t error_size)
 {
     struct client *client = &rig->client;
     char rtt[32];
@@ -467,7 +289,7 @@ int rig_delay(struct rig *rig, uint64_t rtt_us, const char *rate, char *error, s
         snprintf(error, error_size, "--rate: such as 1gbit or 100mbit is wanted");
         return -1;
     }
-    snprintf(rtt, sizeof(rtt), "%.3f", (double)rtt_us / 1000);
+    snprintf(rtt, sizeof(rtt), "%llu", (unsigned long long)rtt_ms);
     client->target_hosts = 1;
     union address *all[] = {&client->hops[TARGET_SINK], &client->hops[TARGET_SOURCE],
                             &client->plain[TARGET_SINK], &client->plain[TARGET_SOURCE],
@@ -499,7 +321,7 @@ void rig_settle(struct rig *rig)
     client_wait(&rig->client, 0.02);
     for (int i = 0; i < 150; i++) {
         volatile struct target_counters *counters = rig->counters;
-        if (counters->accepted == counters->closed) {
+        if (counters->accepted - counters->closed <= rig->held) {
             return;
         }
         client_wait(&rig->client, 0.02);
@@ -519,37 +341,4 @@ void rig_progress(const char *format, ...)
         va_end(arguments);
     }
     fflush(stderr);
-}
-
-struct usage rig_usage_begin(const struct rig *rig, enum route route)
-{
-    return (struct usage){
-        .began = client_now(),
-        .relay = process_cpu(rig_relay(rig, route)),
-        .client = process_own_cpu(),
-        .targets = process_cpu(rig->targets.pid),
-        .machine = process_machine_cpu(),
-    };
-}
-
-struct used rig_usage_end(const struct rig *rig, enum route route, const struct usage *usage)
-{
-    double seconds = (double)(client_now() - usage->began) / 1e9;
-    double relay = (double)(process_cpu(rig_relay(rig, route)) - usage->relay) / 1e9;
-    double client = (double)(process_own_cpu() - usage->client) / 1e9;
-    double targets = (double)(process_cpu(rig->targets.pid) - usage->targets) / 1e9;
-    double machine = (double)(process_machine_cpu() - usage->machine) / 1e9;
-    /* What the delay lines do is ours too, but those runs judge no CPU. */
-    double others = (machine - relay - client - targets) / seconds * 100;
-    bool known = usage->machine && !rig->delay_count && (route != ROUTE_SERVER || rig->server_pid);
-    return (struct used){
-        .others = !known       ? -1
-                  : others > 0 ? others
-                               : 0,
-        .seconds = seconds,
-        .relay = relay,
-        .relay_busy = relay / seconds * 100,
-        .client_busy = client / seconds * 100,
-        .core_busy = (client + targets) / seconds * 100,
-    };
 }

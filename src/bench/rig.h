@@ -22,8 +22,10 @@ struct rig {
     pid_t server_pid; /* 0: not known, then neither CPU nor memory of the server is */
     struct target_counters *counters;
     int counters_fd;
+    uint64_t held;                /* connections to targets that stay open meanwhile */
     char folder[64];              /* temporary: state of the server, its log */
     int server_core, client_core; /* -1: not pinned */
+    int server_fault;             /* what process_stop() said of a server of ours; 0: in order */
     struct signals *signals;
 };
 
@@ -31,6 +33,9 @@ struct rig {
 int rig_start(struct rig *rig, const struct bench_options *options, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 void rig_stop(struct rig *rig);
+/* The server alone, where it is ours; sets server_fault and shows the end of its log when that
+ * isn't 0. */
+void rig_stop_server(struct rig *rig);
 /* The processes and the folder alone: all that outlives an _exit(). */
 void rig_stop_processes(struct rig *rig);
 /* The server (with --self) or the hop anew, with the memory of a new process. 0 or -1 with `error`.
@@ -38,12 +43,13 @@ void rig_stop_processes(struct rig *rig);
 int rig_restart(struct rig *rig, enum route route, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 /* Puts a delay line before server, hop and targets of sink and source. 0 or -1 with `error`. */
-int rig_delay(struct rig *rig, uint64_t rtt_us, const char *rate, char *error, size_t error_size)
+int rig_delay(struct rig *rig, uint64_t rtt_ms, const char *rate, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 bool rig_has_route(const struct rig *rig, enum route route);
 /* The process that relays on this route; 0: none, or not known. */
 pid_t rig_relay(const struct rig *rig, enum route route);
-/* Waits until the targets have closed what they accepted, at most 3 s. */
+/* Waits until the targets have closed what they accepted but for `held` connections, at most 3 s.
+ */
 void rig_settle(struct rig *rig);
 /* What the run does now, on a terminal's one line; NULL clears it. */
 void rig_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));

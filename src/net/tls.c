@@ -325,3 +325,8 @@ int tls_client_new(const struct tls_client_options *options, struct tls_context 
     *ret_context = context;
     return 0;
 }
+
+const char *tls_library(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION);
+}

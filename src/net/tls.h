@@ -37,6 +37,8 @@ int tls_client_new(const struct tls_client_options *options, struct tls_context 
                    char *error, size_t error_size) __attribute__((warn_unused_result));
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context); /* NULL is fine */
+/* Name and version of the library that does TLS. Static text. */
+const char *tls_library(void);
 
 /* A context may be freed on any thread, but one that caches sessions is used on one loop alone.
  * Ticket keys are the process's: made at first use, renewed every 12 h with the last one still

@@ -169,9 +169,7 @@ void outbound_free_list(struct outbound *first)
     }
 }
 
-/* Time
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- Time --- */
 
 /* When the target has ended, and neither did the device, which may never say `end`, send more since
  * nor the target take more. */
@@ -252,9 +250,7 @@ void outbound_on_timeout(struct plex_substream *substream, uint32_t milliseconds
     outbound_arm(outbound);
 }
 
-/* The relay
- * -------------------------------------------------------------------------------------------------
- */
+/* --- The relay --- */
 
 static void tell_ready(struct relay *relay)
 {
@@ -328,9 +324,7 @@ size_t outbound_on_pull(struct plex_substream *substream, void *buffer, size_t c
     return count;
 }
 
-/* The target
- * ------------------------------------------------------------------------------------------------
- */
+/* --- The target --- */
 
 /* Something was passed on, or not. */
 static void settle(struct outbound *outbound)

@@ -37,8 +37,8 @@ struct server {
     union address *addresses; /* of the listeners, in their order */
     size_t listener_count;
     struct worker **workers;
-    struct counters **counters; /* of the workers, and behind them ours */
-    struct counters *own;       /* what the main thread itself counts */
+    struct counters **counters;   /* each worker's, then our own */
+    struct counters own_counters; /* what the main thread itself counts */
     size_t worker_count, next_worker;
     struct worker_host host;
     struct admission *admission;
@@ -51,13 +51,12 @@ struct server {
     uint64_t last_tunnel;
     uint64_t refused_logged_at;
     size_t drained;
+    bool old; /* there may be a listener for old boards */
     bool draining, stopped;
     int status;
 };
 
-/* Accepting
- * -------------------------------------------------------------------------------------------------
- */
+/* --- Accepting --- */
 
 static struct worker *pick_worker(struct server *server)
 {
@@ -77,7 +76,7 @@ static void refuse(struct server *server, int fd, const union address *peer, con
 {
     char text[ADDRESS_TEXT_MAX];
     close(fd);
-    counter_add(&server->own->tunnels_refused, 1);
+    counter_add(&server->own_counters.tunnels_refused, 1);
     /* One line a second: a flood of connections shall not be one of lines. */
     if (loop_now(server->loop) - server->refused_logged_at < 1000000)
         return;
@@ -156,6 +155,17 @@ static int open_listeners(struct server *server, char *error, size_t error_size)
     return result;
 }
 
+/* Is one of the sockets that will be taken over for old boards? Names are separated by ':'. */
+static bool expects_old(void)
+{
+    const char *names = getenv("LISTEN_FDNAMES");
+    for (const char *found = names ? strstr(names, "old") : NULL; found;
+         found = strstr(found + 1, "old"))
+        if (found[3] == ':' || !found[3])
+            return true;
+    return false;
+}
+
 static void close_listeners(struct server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++) {
@@ -204,11 +214,24 @@ static void warn_of_old(const struct server *server)
                   "listener; name an RSA one, or none for one made here");
 }
 
+/* One for each worker, or none. */
+static int make_setups(struct config *config, bool old, struct worker_setup *setups, size_t count,
+                       char *error, size_t error_size)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (setup_make(config, old, &setups[i], error, error_size) < 0) {
+            while (i-- > 0)
+                setup_drop(&setups[i]);
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int reload(struct server *server, char *error, size_t error_size)
 {
     struct config *config = NULL;
     struct worker_setup setups[CONFIG_WORKERS_MAX];
-    bool old = server_has_old(server);
     if (config_load(server->argc, server->argv, &config, error, error_size) < 0)
         return -1;
     warn_of_fixed_change(server->config, config);
@@ -219,13 +242,9 @@ static int reload(struct server *server, char *error, size_t error_size)
         config_unref(config);
         return -1;
     }
-    for (size_t i = 0; i < server->worker_count; i++) {
-        if (setup_make(config, old, &setups[i], error, error_size) < 0) {
-            while (i-- > 0)
-                setup_drop(&setups[i]);
-            config_unref(config);
-            return -1;
-        }
+    if (make_setups(config, server->old, setups, server->worker_count, error, error_size) < 0) {
+        config_unref(config);
+        return -1;
     }
     config_unref(server->config);
     server->config = config;
@@ -239,9 +258,7 @@ static int reload(struct server *server, char *error, size_t error_size)
     return 0;
 }
 
-/* Signals
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- Signals --- */
 
 static void stop(struct server *server, int status)
 {
@@ -328,33 +345,29 @@ static void on_watchdog(struct timer *timer)
     timer_start(timer, loop_now(server->loop) + server->watchdog_interval);
 }
 
-/* Life
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- Life --- */
 
 static bool is_ready(void *user)
 {
     return !((struct server *)user)->draining;
 }
 
-static int start_workers(struct server *server, char *error, size_t error_size)
+/* Takes the setups that it has a worker for; the others stay the caller's. */
+static int start_workers(struct server *server, struct worker_setup *setups, char *error,
+                         size_t error_size)
 {
     server->host =
         (struct worker_host){server->loop, server->auth, server->admission, on_drained, server};
     size_t count = server->config->settings.workers;
-    bool old = server_has_old(server);
     server->workers = calloc(count, sizeof *server->workers);
     server->counters = calloc(count + 1, sizeof *server->counters);
-    server->own = calloc(1, sizeof *server->own);
-    if (!server->workers || !server->counters || !server->own) {
+    if (!server->workers || !server->counters) {
         snprintf(error, error_size, "out of memory");
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
-        struct worker_setup setup;
-        if (setup_make(server->config, old, &setup, error, error_size) < 0)
-            return -1;
-        int result = worker_start((unsigned)i, &server->host, &setup, &server->workers[i]);
+        int result = worker_start((unsigned)i, &server->host, &setups[i], &server->workers[i]);
+        setups[i] = (struct worker_setup){0};
         if (result < 0) {
             snprintf(error, error_size, "cannot start a worker: %s", strerror(-result));
             return -1;
@@ -362,7 +375,7 @@ static int start_workers(struct server *server, char *error, size_t error_size)
         server->counters[i] = &server->workers[i]->counters;
         server->worker_count++;
     }
-    server->counters[count] = server->own;
+    server->counters[count] = &server->own_counters;
     return 0;
 }
 
@@ -397,7 +410,7 @@ static int open_admin(struct server *server, char *error, size_t error_size)
     return 0;
 }
 
-static int start(struct server *server, char *error, size_t error_size)
+static int open_main(struct server *server, char *error, size_t error_size)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     int result = loop_new(&server->loop);
@@ -423,7 +436,26 @@ static int start(struct server *server, char *error, size_t error_size)
         snprintf(error, error_size, "out of memory");
         return -1;
     }
-    if (start_workers(server, error, error_size) < 0 || open_admin(server, error, error_size) < 0)
+    return 0;
+}
+
+static int start(struct server *server, char *error, size_t error_size)
+{
+    struct worker_setup setups[CONFIG_WORKERS_MAX];
+    size_t count = server->config->settings.workers;
+    server->old = server->config->listen_old_count > 0 || expects_old();
+    /* Certificates first: nobody is told of a listener that can't serve. */
+    if (make_setups(server->config, server->old, setups, count, error, error_size) < 0)
+        return -1;
+    int result = open_main(server, error, error_size);
+    if (result == 0)
+        result = start_workers(server, setups, error, error_size);
+    if (result < 0) {
+        for (size_t i = 0; i < count; i++)
+            setup_drop(&setups[i]);
+        return -1;
+    }
+    if (open_admin(server, error, error_size) < 0)
         return -1;
     warn_of_old(server);
     server->watchdog_interval = notify_watchdog_interval();
@@ -481,7 +513,6 @@ void server_free(struct server *server)
         loop_free(server->loop); /* runs what the workers reported last */
     admission_free(server->admission);
     free(server->counters);
-    free(server->own);
     free(server->workers);
     free(server->listeners);
     free(server->addresses);

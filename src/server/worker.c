@@ -12,12 +12,6 @@
 
 enum order { ORDER_ACCEPT, ORDER_SETUP, ORDER_DRAIN, ORDER_HEARTBEAT, ORDER_STOP };
 
-/* A message to the main thread, which may come after the worker has gone. */
-struct drained_message {
-    struct loop_message message;
-    const struct worker_host *host;
-};
-
 /* A message from the main thread. */
 struct order_message {
     struct loop_message message;
@@ -64,6 +58,12 @@ static void change_setup(struct worker *worker, const struct worker_setup *setup
     setup_drop(&old);
 }
 
+/* To the main loop, which may take it when the worker is gone already. */
+struct drained_message {
+    struct loop_message message;
+    const struct worker_host *host;
+};
+
 static void tell_drained(struct loop_message *message)
 {
     const struct worker_host *host = ((struct drained_message *)message)->host;
@@ -78,7 +78,7 @@ void worker_check_drained(struct worker *worker)
     struct drained_message *drained = malloc(sizeof *drained);
     if (!drained)
         return; /* the grace time ends the drain */
-    *drained = (struct drained_message){.message.run = tell_drained, .host = worker->host};
+    *drained = (struct drained_message){{.run = tell_drained}, worker->host};
     worker->told_drained = true;
     loop_post(worker->host->loop, &drained->message);
 }

@@ -5,18 +5,20 @@
 """
 
 import concurrent.futures
+import faulthandler
 import os
 import subprocess
 import sys
 import unittest
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-FILE_DEADLINE = 600  # seconds for one file; each wait in it has a shorter one
+FILE_DEADLINE = int(os.environ.get("FILE_DEADLINE", "300"))  # seconds for one file; each wait in it has a shorter one
 
 
 def run_here(name):
     """In the child: runs one file and prints, last, how many passed and failed. A skipped test hasn't passed."""
     sys.path.insert(0, FOLDER)
+    faulthandler.dump_traceback_later(FILE_DEADLINE, exit=True, file=sys.stdout)  # a test that hangs says where
     suite = unittest.defaultTestLoader.loadTestsFromName(name)
     result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
     failed = len(result.failures) + len(result.errors) + len(result.skipped) + len(result.unexpectedSuccesses)
@@ -34,7 +36,8 @@ def is_test(case):
 def run_child(name):
     command = [sys.executable, os.path.abspath(__file__), "--one", name]
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=FILE_DEADLINE)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=FILE_DEADLINE + 20)
         output = done.stdout
     except subprocess.TimeoutExpired as late:
         output = (late.stdout or b"").decode(errors="replace") + f"\n{name}: not done in {FILE_DEADLINE} s\n"

@@ -1,6 +1,7 @@
 """Starts the real program (the path is in STREAMPLEX), reads its log, and stops it. And certificates, made by openssl."""
 
 import atexit
+import ctypes
 import json
 import os
 import re
@@ -17,6 +18,13 @@ import targets
 from plex import WAIT, Tunnel
 
 TOKEN = "a-token-for-tests"
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_parent():
+    """In the child: a test run that is killed leaves no server behind."""
+    PR_SET_PDEATHSIG = 1
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def program():
@@ -110,7 +118,7 @@ class Server:
         self.changed = threading.Condition()
         self.eof = False
         self.process = subprocess.Popen(self.command, env=self.environment, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=die_with_parent)
         threading.Thread(target=self._read, daemon=True).start()
         try:
             expected = len(listen) + len(listen_old) + bool(admin)

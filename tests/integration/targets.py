@@ -1,9 +1,12 @@
 """What devices go out to in the tests: TCP and TLS servers on ephemeral ports of this machine, a thread a connection."""
 
+import collections
+import select
 import socket
 import ssl
 import struct
 import threading
+import time
 
 from plex import WAIT
 
@@ -138,3 +141,47 @@ def closed_port(host="127.0.0.1"):
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     sock.bind((host, 0))
     return sock, sock.getsockname()[1]
+
+
+class DelayLine:
+    """A TCP connection to `port` by way of a long line: each byte arrives `delay` seconds after it was sent, either way."""
+
+    def __init__(self, port, delay):
+        self.delay = delay
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.target = port
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        near, _ = self.listener.accept()
+        far = socket.create_connection(("127.0.0.1", self.target))
+        ends = {near: far, far: near}
+        for end in ends:
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            end.setblocking(False)
+        on_the_way = {near: collections.deque(), far: collections.deque()}  # by where they go: (when, bytes)
+        try:
+            while True:
+                now = time.monotonic()
+                due = [end for end in ends if on_the_way[end] and on_the_way[end][0][0] <= now]
+                later = [line[0][0] for line in on_the_way.values() if line and line[0][0] > now]
+                readable, writable, _ = select.select(list(ends), due, [], max(0, min(later) - now) if later else None)
+                for end in readable:
+                    piece = end.recv(262144)
+                    if not piece:
+                        return
+                    on_the_way[ends[end]].append((time.monotonic() + self.delay, piece))
+                for end in writable:
+                    when, piece = on_the_way[end].popleft()
+                    sent = end.send(piece)
+                    if sent < len(piece):
+                        on_the_way[end].appendleft((when, piece[sent:]))
+        except OSError:
+            pass
+        finally:
+            near.close()
+            far.close()
+
+    def close(self):
+        self.listener.close()

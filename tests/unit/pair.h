@@ -46,6 +46,7 @@ struct side {
     size_t log_size;
     char last_data[32]; /* the log line that data is appended to */
     bool quiet;         /* data isn't logged */
+    bool mute;          /* nothing is */
     bool hoard;         /* data isn't consumed */
     int answer;         /* to a token: 1 accept, 0 refuse, -1 later */
     const char *refuse; /* each open is aborted with this */
@@ -82,6 +83,8 @@ static inline void heap_free(void *user, void *memory, size_t size)
 static inline void say(struct side *side, const char *format, ...)
 {
     va_list arguments;
+    if (side->mute)
+        return;
     va_start(arguments, format);
     int length =
         vsnprintf(side->log + side->log_size, LOG_SIZE - side->log_size, format, arguments);

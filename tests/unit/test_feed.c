@@ -387,7 +387,16 @@ static void test_late_frames(void **state)
             assert_int_equal(
                 side_frame(side, 2, 0, payload, 65532, now + (unsigned)second * SECOND), 0);
     assert_int_equal(side_json(side, 2, "not JSON, and nobody looks"), 0);
-    assert_int_equal(side_frame(side, 2, 0, payload, 65, now + 2 * SECOND), PLEX_TUNNEL_LATE_DATA);
+    /* More waits, and the tunnel with it, until the second is over. */
+    assert_int_equal(side_frame(side, 2, 0, payload, 65, now + 2 * SECOND), 0);
+    assert_false(plex_session_can_take(side->session));
+    assert_int_equal(plex_session_deadline(side->session), now + 3 * SECOND);
+    assert_int_equal(plex_session_tick(side->session, now + 3 * SECOND - 1), 0);
+    assert_false(plex_session_can_take(side->session));
+    assert_int_equal(side->resumes, 0);
+    assert_int_equal(plex_session_tick(side->session, now + 3 * SECOND), 0);
+    assert_true(plex_session_can_take(side->session));
+    assert_int_equal(side->resumes, 1);
     side_free(side);
     /* With flow: what was outstanding. */
     side = server_new(PLEX_FEATURES_ALL);

@@ -117,8 +117,10 @@ static void test_every_beginning_is_bad(void **state)
 static const char *value_of(const char *text, const char *key)
 {
     const char *value;
+    char keys[32] = "";
+    strcpy(keys, key);
     assert_true(plex_json_check(text, strlen(text)));
-    assert_int_equal(plex_json_get(plex_json_top(text), key, &value), 0);
+    assert_int_equal(plex_json_read(plex_json_top(text), keys, &value), 0);
     return value;
 }
 
@@ -133,9 +135,9 @@ static void test_get(void **state)
     assert_true(plex_json_equals(value_of(text, "other"), "\""));
     const char *twice = "{\"key\":1,\"k\\u0065y\":1}";
     assert_true(plex_json_check(twice, strlen(twice)));
-    assert_int_equal(plex_json_get(twice, "key", &value), PLEX_TUNNEL_JSON);
-    assert_int_equal(plex_json_get("[1]", "key", &value), PLEX_TUNNEL_JSON);
-    assert_int_equal(plex_json_get(NULL, "key", &value), PLEX_TUNNEL_JSON);
+    assert_int_equal(plex_json_read(twice, "key\0", &value), PLEX_TUNNEL_JSON);
+    assert_int_equal(plex_json_read("[1]", "key\0", &value), PLEX_TUNNEL_JSON);
+    assert_int_equal(plex_json_read(NULL, "key\0", &value), PLEX_TUNNEL_JSON);
 }
 
 static void test_arrays(void **state)
