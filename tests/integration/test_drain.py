@@ -242,6 +242,15 @@ class Reload(ServerPerTest):
         server.stop()
 
 
+    def test_the_end_doesnt_wait_for_a_reload(self):
+        """Both signals are there at once."""
+        server = self.start()
+        for number in signal.SIGSTOP, signal.SIGHUP, signal.SIGTERM, signal.SIGCONT:
+            server.signal(number)
+        self.assert_clean(server)
+        self.assertEqual(server.find("configuration reloaded"), [])
+
+
 class Start(unittest.TestCase):
     """What must not start, and says why in one line."""
 
