@@ -30,6 +30,18 @@
  * engine's alone.
  *   - Nothing here is thread-safe across one session; different sessions share nothing but what
  * their configurations share (allocator, budget).
+ *
+ * Firmware
+ *   Compiled with -DPLEX_BOARD the engine is a small device and nothing else; this header and the
+ * wire stay the same. contrib/firmware-size prints what it takes. What the board's build lacks:
+ *   - The server's side: plex_session_new() takes PLEX_DEVICE only, plex_session_authorize() always
+ * gives PLEX_OURS_STATE, a budget isn't looked at.
+ *   - buffer_limit and the stall rule. With flow a board keeps `window` bytes of each substream at
+ * most. Without, on_data passes on all that is fed: a host that can't take more calls
+ * plex_session_pause(), feeds nothing until it can, and leaves the rest to TCP.
+ *   - Windows that grow, and so measuring round trips: window_max counts for nothing, rtt_min is 0.
+ *   - The limit to late data (§7.4): what a server sends on substreams that are over is dropped.
+ *   - Texts that a device never sends: plex_error_name() and plex_error_text() give "" for them.
  */
 #pragma once
 

@@ -6,73 +6,52 @@
 
 #include <string.h>
 
+/* What a device never tells its peer is left out of a board's build: most names, and sentences
+ * about what only servers find. */
+#define BOTH(name, text) name "\0" text "\0"
+#ifdef PLEX_BOARD
+#define TEXT(name, text) "\0" text "\0"
+#define NONE(name, text) "\0\0"
+#else
+#define TEXT BOTH
+#define NONE BOTH
+#endif
+
 static const char texts[] =
-    /* clang-format off: a line for each code */
-    "OK\0"
-    "no error\0"
-    "SUBSTREAM_CLOSED\0"
-    "closed\0"
-    "SUBSTREAM_RESET\0"
-    "reset by the other side\0"
-    "SUBSTREAM_BAD_PORT\0"
-    "port must be a number from 1 to 65535\0"
-    "SUBSTREAM_BAD_HOST\0"
-    "host must be a name or an address\0"
-    "SUBSTREAM_BAD_TIMEOUT\0"
-    "timeout must be a number of milliseconds from 0 to 2147483647\0"
-    "SUBSTREAM_TWICE\0"
-    "already connecting\0"
-    "SUBSTREAM_AFTER_END\0"
-    "data after end\0"
-    "SUBSTREAM_LIMIT\0"
-    "too many substreams\0"
-    "SUBSTREAM_STALLED\0"
-    "stalled: the target takes no data\0"
-    "SUBSTREAM_GOAWAY\0"
-    "the server is going away\0"
-    "SUBSTREAM_BAD_KIND\0"
-    "substreams of this name are not known\0"
-    "SUBSTREAM_TUNNEL_GONE\0"
-    "the tunnel ended\0"
-    "TUNNEL_FRAME_LENGTH\0"
-    "frame length under 3\0"
-    "TUNNEL_FRAME_TYPE\0"
-    "frame type not known\0"
-    "TUNNEL_JSON\0"
-    "bad JSON\0"
-    "TUNNEL_JSON_SIZE\0"
-    "JSON too large\0"
-    "TUNNEL_SOCK\0"
-    "sock is not a free id of the opener\0"
-    "TUNNEL_CHANNEL\0"
-    "frame on a channel that was never opened\0"
-    "TUNNEL_CREDIT\0"
-    "credit overrun\0"
-    "TUNNEL_LATE_DATA\0"
-    "too much data on closed substreams\0"
-    "TUNNEL_NOT_AUTHORIZED\0"
-    "Not authorized!\0"
-    "TUNNEL_EXTENSION\0"
-    "extension frame breaks its rule\0"
-    "TUNNEL_AUTH_TIMEOUT\0"
-    "no accepted token in time\0"
-    "TUNNEL_FRAME_TIMEOUT\0"
-    "unfinished frame\0"
-    "TUNNEL_IDLE\0"
-    "idle without substreams\0"
-    "TUNNEL_PING_TIMEOUT\0"
-    "no answer to a ping\0"
-    "OURS_MEMORY\0"
-    "out of memory\0"
-    "OURS_ARGUMENT\0"
-    "bad argument\0"
-    "OURS_STATE\0"
-    "not possible in this state\0"
-    "OURS_NO_ID\0"
-    "every id is in use\0"
+    /* clang-format off */
+    NONE("OK", "no error")
+    NONE("SUBSTREAM_CLOSED", "closed")
+    NONE("SUBSTREAM_RESET", "reset by the other side")
+    NONE("SUBSTREAM_BAD_PORT", "port must be a number from 1 to 65535")
+    NONE("SUBSTREAM_BAD_HOST", "host must be a name or an address")
+    NONE("SUBSTREAM_BAD_TIMEOUT", "timeout must be a number of milliseconds from 0 to 2147483647")
+    NONE("SUBSTREAM_TWICE", "already connecting")
+    BOTH("SUBSTREAM_AFTER_END", "data after end")
+    BOTH("SUBSTREAM_LIMIT", "too many substreams")
+    NONE("SUBSTREAM_STALLED", "stalled: the target takes no data")
+    BOTH("SUBSTREAM_GOAWAY", "the server is going away")
+    BOTH("SUBSTREAM_BAD_KIND", "substreams of this name are not known")
+    NONE("SUBSTREAM_TUNNEL_GONE", "the tunnel ended")
+    TEXT("TUNNEL_FRAME_LENGTH", "frame length under 3")
+    TEXT("TUNNEL_FRAME_TYPE", "frame type not known")
+    TEXT("TUNNEL_JSON", "bad JSON")
+    TEXT("TUNNEL_JSON_SIZE", "JSON too large")
+    TEXT("TUNNEL_SOCK", "sock is not a free id of the opener")
+    TEXT("TUNNEL_CHANNEL", "frame on a channel that was never opened")
+    TEXT("TUNNEL_CREDIT", "credit overrun")
+    NONE("TUNNEL_LATE_DATA", "too much data on closed substreams")
+    TEXT("TUNNEL_NOT_AUTHORIZED", "Not authorized!")
+    TEXT("TUNNEL_EXTENSION", "extension frame breaks its rule")
+    TEXT("TUNNEL_AUTH_TIMEOUT", "no accepted token in time")
+    TEXT("TUNNEL_FRAME_TIMEOUT", "unfinished frame")
+    TEXT("TUNNEL_IDLE", "idle without substreams")
+    TEXT("TUNNEL_PING_TIMEOUT", "no answer to a ping")
+    TEXT("OURS_MEMORY", "out of memory")
+    NONE("OURS_ARGUMENT", "bad argument")
+    NONE("OURS_STATE", "not possible in this state")
+    NONE("OURS_NO_ID", "every id is in use")
     /* clang-format on */
-    "UNKNOWN\0"
-    "unknown error";
+    TEXT("UNKNOWN", "unknown error");
 
 /* Which of them is the first of each range of a hundred; the last is the unknown one. */
 static const uint8_t first[] = {0, 1, 13, 27, 31};

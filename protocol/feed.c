@@ -34,7 +34,8 @@ static void drop_held(struct plex_session *session)
 void plex_feed_drop(struct plex_session *session)
 {
     drop_json(session);
-    drop_held(session);
+    if (plex_has_held(session))
+        drop_held(session);
     session->parser.have = 0;
     session->held_full = false;
 }
@@ -104,7 +105,7 @@ int plex_feed_unhold(struct plex_session *session)
 
 bool plex_feed_waits(const struct plex_session *session)
 {
-    return session->held.bytes && session->authed && plex_session_can_take(session);
+    return plex_has_held(session) && session->authed && plex_session_can_take(session);
 }
 
 /* Frames */
@@ -292,7 +293,7 @@ static int take_payload(struct plex_session *session, const uint8_t *bytes, size
     case MODE_SMALL:
         return take_small(session, bytes, size);
     case MODE_HOLD:
-        return hold(session, bytes, size);
+        return PLEX_HAS_SERVER ? hold(session, bytes, size) : 0;
     default:
         return 0;
     }
@@ -303,7 +304,7 @@ static size_t payload_piece(const struct plex_session *session, size_t available
 {
     const struct plex_parser *parser = &session->parser;
     size_t size = available < parser->left ? available : parser->left;
-    if (parser->mode == MODE_DATA && !plex_flow_on(session)) {
+    if (PLEX_HAS_BUFFER && parser->mode == MODE_DATA && !plex_flow_on(session)) {
         size_t space = session->config->buffer_limit - session->buffered;
         size = size < space ? size : space;
     }
@@ -335,7 +336,7 @@ static int take_header(struct plex_session *session, const uint8_t *bytes, size_
     if (parser->have < PLEX_HEADER_SIZE)
         return 0;
     int r = begin_frame(session);
-    if (r < 0 || parser->left || session->held_full)
+    if (r < 0 || parser->left || (PLEX_HAS_SERVER && session->held_full))
         return r;
     return take_payload(session, bytes, 0);
 }

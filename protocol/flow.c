@@ -17,15 +17,15 @@ bool plex_flow_on(const struct plex_session *session)
 static void charge(struct plex_session *session, int64_t change)
 {
     session->committed += (uint64_t)change;
-    if (session->config->budget)
+    if (PLEX_HAS_SERVER && session->config->budget)
         session->config->budget->used += (uint64_t)change;
 }
 
 void plex_flow_move_budget(struct plex_session *session, struct plex_budget *to)
 {
-    if (session->config->budget)
+    if (PLEX_HAS_SERVER && session->config->budget)
         session->config->budget->used -= session->committed;
-    if (to)
+    if (PLEX_HAS_SERVER && to)
         to->used += session->committed;
 }
 
@@ -49,7 +49,7 @@ void plex_flow_uncharge(struct plex_substream *substream)
         charge(session, -(int64_t)((uint64_t)substream->credit_in + substream->buffered));
     session->buffered -= substream->buffered;
     substream->buffered = 0;
-    if (session->stalled == substream)
+    if (PLEX_HAS_BUFFER && session->stalled == substream)
         session->stalled = NULL;
     plex_flow_drain(session);
 }
@@ -74,7 +74,7 @@ static uint64_t room(const struct plex_session *session)
     const struct plex_budget *budget = session->config->budget;
     uint64_t limit = session->config->credit_limit;
     uint64_t left = session->committed < limit ? limit - session->committed : 0;
-    if (budget) {
+    if (PLEX_HAS_SERVER && budget) {
         uint64_t others = budget->used < budget->limit ? budget->limit - budget->used : 0;
         left = others < left ? others : left;
     }
@@ -120,7 +120,8 @@ void plex_flow_check(struct plex_substream *substream)
         return;
     substream->due |= DUE_CREDIT;
     plex_substream_mark(substream);
-    plex_ping_bulk(substream->session);
+    if (PLEX_HAS_GROWTH)
+        plex_ping_bulk(substream->session);
 }
 
 /* Half a window granted within a round trip says that the window is what limits the rate. It may
@@ -149,7 +150,7 @@ void plex_flow_write(struct plex_substream *substream, struct plex_writer *write
     bool enough;
     uint8_t payload[4];
     uint32_t credit = owed(substream, &enough);
-    if (credit && substream->marks & SUB_HOST) {
+    if (PLEX_HAS_GROWTH && credit && substream->marks & SUB_HOST) {
         grow(substream, credit);
         credit = owed(substream, &enough);
     }
@@ -189,7 +190,7 @@ void plex_substream_consume(struct plex_substream *substream, size_t length)
     if (plex_flow_on(session)) {
         charge(session, -(int64_t)size);
         plex_flow_check(substream);
-    } else {
+    } else if (PLEX_HAS_BUFFER) {
         if (session->stalled == substream)
             session->stall_taken += size;
         plex_flow_drain(session);
@@ -218,7 +219,8 @@ static void blame(struct plex_session *session)
 
 void plex_flow_fill(struct plex_session *session)
 {
-    if (plex_flow_on(session) || session->full || session->buffered < session->config->buffer_limit)
+    if (!PLEX_HAS_BUFFER || plex_flow_on(session) || session->full ||
+        session->buffered < session->config->buffer_limit)
         return;
     session->full = true;
     blame(session);
@@ -228,7 +230,8 @@ void plex_flow_drain(struct plex_session *session)
 {
     uint32_t limit = session->config->buffer_limit;
     /* A quarter below the limit: not a stop and go at every byte. */
-    if (!session->full || session->buffered > limit - limit / 4 || session->buffered == limit)
+    if (!PLEX_HAS_BUFFER || !session->full || session->buffered > limit - limit / 4 ||
+        session->buffered == limit)
         return;
     session->full = false;
     session->fresh = true;
@@ -247,6 +250,8 @@ void plex_flow_stall(struct plex_session *session)
 
 int plex_flow_late(struct plex_session *session, bool data, size_t size)
 {
+    if (!PLEX_HAS_BUFFER)
+        return 0;
     if (data && plex_flow_on(session)) {
         if (size > session->late_credit)
             return PLEX_TUNNEL_LATE_DATA;

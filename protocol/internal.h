@@ -23,6 +23,18 @@
 #include "streamplex.h"
 #include "write.h"
 
+/* What a board's build (PLEX_BOARD in streamplex.h) leaves out. Asked for in plain conditions, so
+ * that the compiler sees all of it in both builds and drops what can't happen. */
+#ifdef PLEX_BOARD
+#define PLEX_HAS_SERVER 0
+#define PLEX_HAS_BUFFER 0
+#define PLEX_HAS_GROWTH 0
+#else
+#define PLEX_HAS_SERVER 1 /* the server's side; budgets that sessions share */
+#define PLEX_HAS_BUFFER 1 /* without flow: a buffer's limit, stalls, and a limit to late data */
+#define PLEX_HAS_GROWTH 1 /* windows that grow, and the round trips that they grow by */
+#endif
+
 /* Refusals of opens that wait to be pulled, at which feed stops: each is a substream's memory. */
 #define PLEX_REFUSALS_MAX 64
 /* Late data on a legacy tunnel, and late frames other than data on any, per second (§7.4). */
@@ -228,7 +240,19 @@ struct plex_session {
 
 static inline bool plex_is_server(const struct plex_session *session)
 {
-    return session->config->side == PLEX_SERVER;
+    return PLEX_HAS_SERVER && session->config->side == PLEX_SERVER;
+}
+
+/* Frames wait, or might: for a token's answer. */
+static inline bool plex_has_held(const struct plex_session *session)
+{
+    return PLEX_HAS_SERVER && session->held.bytes;
+}
+
+/* The host has to consume, or a second to pass, before there is room for more. */
+static inline bool plex_is_full(const struct plex_session *session)
+{
+    return PLEX_HAS_BUFFER && (session->full || session->late_full);
 }
 
 /* session.c */

@@ -12,14 +12,14 @@ static const char *space(const char *at, const char *end)
     return at;
 }
 
-static bool digit(const char *at, const char *end)
+static bool is_digit(char c)
 {
-    return at < end && *at >= '0' && *at <= '9';
+    return c >= '0' && c <= '9';
 }
 
 static int hex(char c)
 {
-    if (c >= '0' && c <= '9')
+    if (is_digit(c))
         return c - '0';
     c |= 0x20;
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
@@ -109,11 +109,10 @@ static const char *check_string(const char *at, const char *end)
 
 static const char *check_digits(const char *at, const char *end)
 {
-    if (!digit(at, end))
-        return NULL;
-    while (digit(at, end))
+    const char *first = at;
+    while (at < end && is_digit(*at))
         at++;
-    return at;
+    return at > first ? at : NULL;
 }
 
 static const char *check_number(const char *at, const char *end)
@@ -360,30 +359,46 @@ int plex_json_read(const char *value, const char *keys, const char **ret_values)
     return 0;
 }
 
-/* Both kinds of number. Digits are taken until another might not fit, those left out make the
- * exponent larger; a number with such a one, and still digits to come, is too large anyway. */
-static bool read_number(const char *at, bool integer, uint32_t *ret_number)
+bool plex_json_integer(const char *value, uint32_t *ret_number)
 {
-    if (!at || (*at != '-' && (*at < '0' || *at > '9')))
+    if (!value)
         return false;
-    bool negative = *at == '-', fraction = false;
+    bool negative = *value == '-';
+    const char *at = value + negative;
+    uint32_t number = 0;
+    for (; is_digit(*at) && number <= INT32_MAX / 10; at++)
+        number = number * 10 + (uint32_t)(*at - '0');
+    /* Digits only, and all of them. */
+    if (at == value + negative || is_digit(*at) || *at == '.' || (*at | 0x20) == 'e' ||
+        number > (negative ? 0 : INT32_MAX))
+        return false;
+    *ret_number = number;
+    return true;
+}
+
+/* Digits are taken until another might not fit, those left out make the exponent larger; a number
+ * with such a one, and still digits to come, is too large anyway. */
+bool plex_json_number(const char *value, uint32_t *ret_number)
+{
+    if (!value || (*value != '-' && !is_digit(*value)))
+        return false;
+    bool negative = *value == '-', fraction = false;
     uint32_t number = 0;
     int32_t exponent = 0, given = 0;
-    for (at += negative; *at == '.' || (*at >= '0' && *at <= '9'); at++) {
-        if (*at == '.') {
+    for (value += negative; *value == '.' || is_digit(*value); value++) {
+        if (*value == '.') {
             fraction = true;
             continue;
         }
         bool fits = number < UINT32_MAX / 10;
         if (fits)
-            number = number * 10 + (uint32_t)(*at - '0');
+            number = number * 10 + (uint32_t)(*value - '0');
         exponent += !fits - fraction;
     }
-    if ((*at | 0x20) == 'e') {
-        bool below = *++at == '-';
-        fraction = true;
-        for (at += below || *at == '+'; *at >= '0' && *at <= '9' && given < 1 << 20; at++)
-            given = given * 10 + (*at - '0');
+    if ((*value | 0x20) == 'e') {
+        bool below = *++value == '-';
+        for (value += below || *value == '+'; is_digit(*value) && given < 1 << 20; value++)
+            given = given * 10 + (*value - '0');
         exponent += below ? -given : given;
     }
     if (negative && number)
@@ -393,15 +408,5 @@ static bool read_number(const char *at, bool integer, uint32_t *ret_number)
     for (; exponent > 0 && number && number <= INT32_MAX; exponent--)
         number = number <= INT32_MAX / 10 ? number * 10 : UINT32_MAX;
     *ret_number = number;
-    return number <= INT32_MAX && !(integer && fraction);
-}
-
-bool plex_json_number(const char *value, uint32_t *ret_number)
-{
-    return read_number(value, false, ret_number);
-}
-
-bool plex_json_integer(const char *value, uint32_t *ret_number)
-{
-    return read_number(value, true, ret_number);
+    return number <= INT32_MAX;
 }

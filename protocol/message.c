@@ -117,7 +117,7 @@ static int timeout_asked(struct plex_substream *substream, const char *milliseco
 static void ask(struct plex_substream *substream, const char *name)
 {
     int r = 0;
-    if (substream->kind == PLEX_INBOUND)
+    if (!plex_is_server(substream->session)) /* inbound: the opener has nothing to ask */
         return;
     if (plex_json_equals(name, "_pls_connect"))
         r = connect_asked(substream, plex_json_next(name));

@@ -20,6 +20,8 @@ static void forget_old(struct plex_session *session)
 
 uint32_t plex_ping_rtt(const struct plex_session *session)
 {
+    if (!PLEX_HAS_GROWTH)
+        return 0;
     uint64_t age = session->now - session->rtt_start;
     uint32_t current = age < 2 * HALF ? session->rtt[0] : 0,
              last = age < HALF ? session->rtt[1] : 0;
@@ -68,14 +70,20 @@ void plex_ping_write(struct plex_session *session, struct plex_writer *writer)
         session->control &= (uint8_t) ~(CONTROL_PONG | CONTROL_PING);
 }
 
-void plex_ping_pong(struct plex_session *session, const uint8_t bytes[8])
+static void measure(struct plex_session *session)
 {
-    if (!session->ping_out || plex_get32(bytes) || plex_get32(bytes + 4) != session->ping_number)
-        return;
-    session->ping_out = false;
     uint64_t rtt = session->now - session->ping_sent;
     uint32_t sample = rtt > UINT32_MAX ? UINT32_MAX : rtt ? (uint32_t)rtt : 1;
     forget_old(session);
     if (!session->rtt[0] || sample < session->rtt[0])
         session->rtt[0] = sample;
+}
+
+void plex_ping_pong(struct plex_session *session, const uint8_t bytes[8])
+{
+    if (!session->ping_out || plex_get32(bytes) || plex_get32(bytes + 4) != session->ping_number)
+        return;
+    session->ping_out = false;
+    if (PLEX_HAS_GROWTH)
+        measure(session);
 }

@@ -35,12 +35,12 @@ void plex_config_init(struct plex_config *config, enum plex_side side)
 
 static bool good(const struct plex_config *config)
 {
-    return config->callbacks && config->allocator && config->side <= PLEX_DEVICE &&
-           config->features <= PLEX_FEATURES_ALL && config->window >= PLEX_WINDOW_MIN &&
-           config->window_max >= config->window && config->window_max <= PLEX_WINDOW_MAX &&
-           config->max_json >= 1024 && config->max_json <= PLEX_PAYLOAD_MAX &&
-           config->max_substreams >= 1 && config->max_substreams <= 32767 &&
-           config->buffer_limit >= 1;
+    return config->callbacks && config->allocator && (PLEX_HAS_SERVER || config->side) &&
+           config->side <= PLEX_DEVICE && config->features <= PLEX_FEATURES_ALL &&
+           config->window >= PLEX_WINDOW_MIN && config->window_max >= config->window &&
+           config->window_max <= PLEX_WINDOW_MAX && config->max_json >= 1024 &&
+           config->max_json <= PLEX_PAYLOAD_MAX && config->max_substreams >= 1 &&
+           config->max_substreams <= 32767 && config->buffer_limit >= 1;
 }
 
 struct plex_session *plex_session_new(const struct plex_config *config, void *user, uint64_t now)
@@ -201,8 +201,8 @@ void plex_session_resume(struct plex_session *session)
 
 bool plex_session_can_take(const struct plex_session *session)
 {
-    return !session->paused && !session->full && !session->held_full && !session->error &&
-           !session->late_full && !session->detached && session->refusals < PLEX_REFUSALS_MAX;
+    return !session->paused && !plex_is_full(session) && !(PLEX_HAS_SERVER && session->held_full) &&
+           !session->error && !session->detached && session->refusals < PLEX_REFUSALS_MAX;
 }
 
 bool plex_session_is_authed(const struct plex_session *session)
@@ -287,9 +287,9 @@ static struct deadline next_deadline(const struct plex_session *session)
         return first;
     if (!session->authed)
         consider(&first, session->begun, config->auth_timeout, PLEX_TUNNEL_AUTH_TIMEOUT);
-    if (session->full)
+    if (PLEX_HAS_BUFFER && session->full)
         consider(&first, session->stall_start, config->stall_time, STALL);
-    if (session->late_full)
+    if (PLEX_HAS_BUFFER && session->late_full)
         consider(&first, session->late_start, PLEX_SECOND, LATE);
     /* The rest is about what doesn't come, which is no fault of theirs while we take nothing. */
     if (!plex_session_can_take(session))
@@ -319,9 +319,9 @@ int plex_session_tick(struct plex_session *session, uint64_t now)
         struct deadline due = next_deadline(session);
         if (due.time > session->now)
             break;
-        if (due.meaning == STALL)
+        if (PLEX_HAS_BUFFER && due.meaning == STALL)
             plex_flow_stall(session);
-        else if (due.meaning == LATE)
+        else if (PLEX_HAS_BUFFER && due.meaning == LATE)
             plex_flow_late_over(session);
         else if (due.meaning == PING)
             plex_ping_request(session);

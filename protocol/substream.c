@@ -92,7 +92,7 @@ void plex_substream_over(struct plex_substream *substream)
     } else {
         session->peer_count--;
         /* What the opener might still have sent may come late. */
-        if (plex_flow_on(session))
+        if (PLEX_HAS_BUFFER && plex_flow_on(session))
             session->late_credit += substream->credit_in;
     }
     if (substream->marks & SUB_REFUSED) {
