@@ -156,8 +156,9 @@ static int keep_left(struct tunnel *tunnel, const unsigned char *bytes, size_t s
 
 static int feed(struct tunnel *tunnel, const unsigned char *bytes, size_t size, size_t *ret_taken)
 {
-    int error =
-        plex_session_feed(tunnel->session, bytes, size, loop_now(tunnel->worker->loop), ret_taken);
+    /* The time as it is, not as it was when the turn began: round trips are measured by it. */
+    int error = plex_session_feed(tunnel->session, bytes, size,
+                                  loop_update_now(tunnel->worker->loop), ret_taken);
     if (error < 0)
         fault(tunnel, error);
     return error;
@@ -222,7 +223,7 @@ static enum written write_records(struct tunnel *tunnel)
         if (i == WRITES_PER_TURN)
             return WRITTEN_SHARE;
         size_t size = plex_session_pull(tunnel->session, worker->out, sizeof worker->out,
-                                        loop_now(worker->loop));
+                                        loop_update_now(worker->loop));
         if (size == 0)
             return WRITTEN_ALL;
         if (conn_write(tunnel->conn, worker->out, size) == CONN_FAILED)
