@@ -177,6 +177,8 @@ void plex_auth_write(struct plex_session *session, struct plex_writer *writer)
         write_token(session, writer);
         return;
     }
+    if (!PLEX_HAS_SERVER)
+        return;
     if (session->control & CONTROL_REFUSED)
         plex_compose_frame(writer, session, NULL, 0, "$oauthed\":false}}");
     if (session->control & CONTROL_ACCEPTED) {

@@ -34,7 +34,7 @@ static void drop_held(struct plex_session *session)
 void plex_feed_drop(struct plex_session *session)
 {
     drop_json(session);
-    if (plex_has_held(session))
+    if (PLEX_HAS_SERVER)
         drop_held(session);
     session->parser.have = 0;
     session->held_full = false;
@@ -101,11 +101,6 @@ int plex_feed_unhold(struct plex_session *session)
     drop_json(session);
     parser->have = 0;
     return 0;
-}
-
-bool plex_feed_waits(const struct plex_session *session)
-{
-    return plex_has_held(session) && session->authed && plex_session_can_take(session);
 }
 
 /* Frames */

@@ -12,11 +12,6 @@
 /* So much consumed is worth a credit frame, however large the window. */
 #define GRANT_MOST 131072
 
-bool plex_flow_on(const struct plex_session *session)
-{
-    return session->features & PLEX_FLOW;
-}
-
 static void charge(struct plex_session *session, int64_t change)
 {
     session->committed += (uint64_t)change;
@@ -157,9 +152,7 @@ void plex_flow_write(struct plex_substream *substream, struct plex_writer *write
     }
     if (credit) {
         plex_put32(payload, credit);
-        plex_write_begin(writer, substream->id, PLEX_FRAME_CREDIT);
-        plex_write_raw(writer, payload, sizeof payload);
-        plex_write_end(writer);
+        plex_write_frame(writer, substream->id, PLEX_FRAME_CREDIT, payload, sizeof payload);
         if (writer->full)
             return;
         substream->credit_in += credit;

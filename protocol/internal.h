@@ -245,10 +245,11 @@ static inline bool plex_is_server(const struct plex_session *session)
     return PLEX_HAS_SERVER && session->config->side == PLEX_SERVER;
 }
 
-/* Frames wait, or might: for a token's answer. */
-static inline bool plex_has_held(const struct plex_session *session)
+/* Held frames that may be parsed now. */
+static inline bool plex_feed_waits(const struct plex_session *session)
 {
-    return PLEX_HAS_SERVER && session->held.bytes;
+    return PLEX_HAS_SERVER && session->held.bytes && session->authed &&
+           plex_session_can_take(session);
 }
 
 /* The host has to consume, or a second to pass, before there is room for more. */
@@ -278,7 +279,6 @@ void plex_list_append(struct plex_substream *substream, enum plex_list_kind kind
 void plex_list_remove(struct plex_substream *substream, enum plex_list_kind kind);
 
 /* feed.c */
-bool plex_feed_waits(const struct plex_session *session); /* held frames that may be parsed now */
 int plex_feed_replay(struct plex_session *session);
 /* The held frames begin, and what was received of a frame in part goes behind them. */
 int plex_feed_unhold(struct plex_session *session);
@@ -324,7 +324,10 @@ void plex_substream_lose(struct plex_substream *substream, int reason);
 void plex_substream_mark(struct plex_substream *substream);
 
 /* flow.c */
-bool plex_flow_on(const struct plex_session *session);
+static inline bool plex_flow_on(const struct plex_session *session)
+{
+    return session->features & PLEX_FLOW;
+}
 void plex_flow_open(struct plex_substream *substream);
 /* Gives back what it is charged for. */
 void plex_flow_uncharge(struct plex_substream *substream);

@@ -156,62 +156,60 @@ static const char *check_scalar(const char *at, const char *end)
     }
 }
 
+/* Moves on to the next character that isn't white space, and returns it; 0 at the end (and for NUL,
+ * which stands nowhere in JSON). */
+static char peek(const char **at, const char *end)
+{
+    *at = space(*at, end);
+    return *at < end ? **at : 0;
+}
+
 /* A key and its colon. */
 static const char *check_key(const char *at, const char *end)
 {
-    at = space(at, end);
-    if (at == end || *at != '"')
+    if (peek(&at, end) != '"' || !(at = check_string(at, end)))
         return NULL;
-    at = check_string(at, end);
-    if (!at)
-        return NULL;
-    at = space(at, end);
-    return at < end && *at == ':' ? at + 1 : NULL;
+    return peek(&at, end) == ':' ? at + 1 : NULL;
 }
 
 bool plex_json_check(const char *text, size_t length)
 {
-    const char *end = text + length, *at = space(text, end);
+    const char *at = text, *end = text + length;
     unsigned depth = 0, objects = 0; /* a bit for each level: is it an object? */
-    if (at == end || *at != '{')
+    if (peek(&at, end) != '{')
         return false;
     for (;;) {
         /* A value is due. */
-        at = space(at, end);
-        if (at == end)
-            return false;
-        bool object = *at == '{';
-        if (object || *at == '[') {
+        char c = peek(&at, end);
+        bool object = c == '{';
+        if (object || c == '[') {
             if (depth++ == PLEX_JSON_DEPTH)
                 return false;
             objects = objects << 1 | object;
-            at = space(at + 1, end);
-            if (at == end)
-                return false;
-            if (*at != (object ? '}' : ']')) {
+            at++;
+            if (peek(&at, end) != (object ? '}' : ']')) {
                 if (object && !(at = check_key(at, end)))
                     return false;
                 continue;
             }
-        } else if (!(at = check_scalar(at, end))) {
+        } else if (!c || !(at = check_scalar(at, end))) {
             return false;
         }
         /* After a value: what it was in goes on, or ends. */
         for (;;) {
-            at = space(at, end);
+            c = peek(&at, end);
             if (!depth)
                 return at == end;
-            if (at == end)
-                return false;
             object = objects & 1;
-            if (*at == ',') {
+            if (c == ',') {
                 at++;
                 if (object && !(at = check_key(at, end)))
                     return false;
                 break;
             }
-            if (*at++ != (object ? '}' : ']'))
+            if (c != (object ? '}' : ']'))
                 return false;
+            at++;
             depth--;
             objects >>= 1;
         }

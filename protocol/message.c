@@ -69,8 +69,9 @@ static int stream_message(struct plex_session *session, const union tunnel_keys 
         return PLEX_TUNNEL_SOCK;
     if (id > session->peer_high)
         session->peer_high = (uint16_t)id;
-    return session->authed ? open_message(session, keys, (uint16_t)id)
-                           : plex_feed_hold(session, text, length);
+    if (PLEX_HAS_SERVER && !session->authed)
+        return plex_feed_hold(session, text, length);
+    return open_message(session, keys, (uint16_t)id);
 }
 
 int plex_message_tunnel(struct plex_session *session, const char *text, size_t length)
@@ -176,7 +177,9 @@ static int custom_event(struct plex_substream *substream, const char *arguments)
         return PLEX_TUNNEL_JSON;
     if (substream->marks & SUB_OPENER)
         return told(substream, name);
-    ask(substream, name);
+    /* Its first bytes may have come before the host's close. */
+    if (substream->marks & SUB_HOST)
+        ask(substream, name);
     return 0;
 }
 

@@ -52,18 +52,13 @@ void plex_ping_bulk(struct plex_session *session)
 void plex_ping_write(struct plex_session *session, struct plex_writer *writer)
 {
     uint8_t bytes[8] = {0};
-    if (session->control & CONTROL_PONG) {
-        plex_write_begin(writer, 0, PLEX_FRAME_PONG);
-        plex_write_raw(writer, session->pong, 8);
-        plex_write_end(writer);
-    }
+    if (session->control & CONTROL_PONG)
+        plex_write_frame(writer, 0, PLEX_FRAME_PONG, session->pong, 8);
     if (session->control & CONTROL_PING) {
         /* Never 0, which says that there was none yet. */
         session->ping_number += session->ping_number == UINT32_MAX ? 2 : 1;
         plex_put32(bytes + 4, session->ping_number);
-        plex_write_begin(writer, 0, PLEX_FRAME_PING);
-        plex_write_raw(writer, bytes, 8);
-        plex_write_end(writer);
+        plex_write_frame(writer, 0, PLEX_FRAME_PING, bytes, 8);
         session->ping_sent = session->now;
         session->ping_out = true;
     }

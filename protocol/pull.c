@@ -19,9 +19,7 @@ static void write_number_frame(struct plex_writer *writer, uint16_t channel, uin
 {
     uint8_t payload[2];
     plex_put16(payload, number);
-    plex_write_begin(writer, channel, type);
-    plex_write_raw(writer, payload, sizeof payload);
-    plex_write_end(writer);
+    plex_write_frame(writer, channel, type, payload, sizeof payload);
 }
 
 /* Returns how many bytes don't count (§9). */

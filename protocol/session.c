@@ -268,7 +268,7 @@ struct deadline {
 static void consider(struct deadline *first, uint64_t since, uint64_t time, int meaning)
 {
     uint64_t at = since + time;
-    if (time && at > since && at < first->time) {
+    if (at > since && at < first->time) {
         first->time = at;
         first->meaning = meaning;
     }

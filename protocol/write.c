@@ -103,6 +103,14 @@ void plex_write_end(struct plex_writer *writer)
         plex_put16(writer->frame, (uint16_t)(writer->at - writer->frame - 2));
 }
 
+void plex_write_frame(struct plex_writer *writer, uint16_t channel, uint8_t type,
+                      const void *payload, size_t size)
+{
+    plex_write_begin(writer, channel, type);
+    plex_write_raw(writer, payload, size);
+    plex_write_end(writer);
+}
+
 void plex_write_undo(struct plex_writer *writer, uint8_t *mark)
 {
     writer->at = mark;

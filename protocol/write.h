@@ -16,6 +16,9 @@ void plex_write_init(struct plex_writer *writer, void *buffer, size_t capacity);
 /* begin, payload, end; end fills in the length. */
 void plex_write_begin(struct plex_writer *writer, uint16_t channel, uint8_t type);
 void plex_write_end(struct plex_writer *writer);
+/* All three at once. */
+void plex_write_frame(struct plex_writer *writer, uint16_t channel, uint8_t type,
+                      const void *payload, size_t size);
 /* Takes back everything since `mark`, an earlier `at`. */
 void plex_write_undo(struct plex_writer *writer, uint8_t *mark);
 /* A header for a payload of `size` bytes that stands behind it already. */

@@ -401,6 +401,30 @@ static void test_bad_arguments(void **state)
     pair_free(pair);
 }
 
+/* A request whose end comes after the host's close asks nobody. */
+static void test_torn_request_crosses_close(void **state)
+{
+    static const char *const requests[] = {
+        "{\"event\":\"custom\",\"emitArgs\":[\"_pls_connect\",80,\"example.com\"]}",
+        "{\"event\":\"custom\",\"emitArgs\":[\"_pls_timeout\",1000]}",
+        "{\"event\":\"end\"}",
+    };
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        struct pair *pair = pair_new(0);
+        uint8_t bytes[200];
+        size_t size = frame(bytes, 2, 1, requests[i], strlen(requests[i]));
+        side_open(&pair->device, PLEX_NET);
+        pair_run(pair);
+        assert_int_equal(side_feed(&pair->server, bytes, size - 10, pair->now), 0);
+        struct plex_substream *server = side_get(&pair->server, 2);
+        pair->server.hosts[2].substream = NULL;
+        plex_substream_close(server);
+        assert_int_equal(side_feed(&pair->server, bytes + size - 10, 10, pair->now), 0);
+        side_expect(&pair->server, "open 2 net\n");
+        pair_free(pair);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_goaway),
         cmocka_unit_test(test_events_are_told_once_and_in_order),
         cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_torn_request_crosses_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
