@@ -6,6 +6,9 @@
  * host keeps nothing. */
 #include "internal.h"
 
+/* What scheduling and a turn's other work add to a round trip without there being any queue. */
+#define RTT_NOISE 250
+
 /* So much consumed is worth a credit frame, however large the window. */
 #define GRANT_MOST 131072
 
@@ -119,25 +122,23 @@ void plex_flow_check(struct plex_substream *substream)
         plex_ping_bulk(substream->session);
 }
 
-/* Half a window granted within a round trip says that the window is what limits the rate. It may
- * come to four times what the rate needs for a round trip, and more would only queue. */
-static void grow(struct plex_substream *substream, uint32_t granted)
+/* Once a round trip, when a ping that was sent since the last time has been answered: a window of
+ * which a quarter and more is used in the least round trip limits the rate, and is doubled; unless
+ * that ping took twice the least, for then there is a queue on the way already, and more would only
+ * wait in it, before every other substream. */
+static void grow(struct plex_substream *substream)
 {
     const struct plex_session *session = substream->session;
-    uint32_t most = session->config->window_max;
-    uint64_t rtt = plex_ping_rtt(session);
-    if (!rtt || session->now - substream->epoch > rtt) {
-        substream->epoch = session->now;
-        substream->epoch_bytes = 0;
-        return;
-    }
-    substream->epoch_bytes += granted;
-    if (substream->epoch_bytes < substream->window / 2)
+    uint32_t window = substream->window, most = session->config->window_max;
+    uint64_t rtt = plex_ping_rtt(session), time = session->now - substream->epoch;
+    uint64_t bytes = (uint32_t)substream->bytes_in - substream->epoch_bytes;
+    if (!rtt || session->answered < substream->epoch)
         return;
     substream->epoch = session->now;
-    substream->epoch_bytes = 0;
-    if (substream->window < most && room(session) > substream->window)
-        substream->window = substream->window < most / 2 ? substream->window * 2 : most;
+    substream->epoch_bytes = (uint32_t)substream->bytes_in;
+    if (bytes * rtt >= window / 4 * time && session->rtt_last <= 2 * rtt + RTT_NOISE &&
+        window < most && room(session) > window)
+        substream->window = window < most / 2 ? window * 2 : most;
 }
 
 void plex_flow_write(struct plex_substream *substream, struct plex_writer *writer)
@@ -146,7 +147,7 @@ void plex_flow_write(struct plex_substream *substream, struct plex_writer *write
     uint8_t payload[4];
     uint32_t credit = owed(substream, &enough);
     if (PLEX_HAS_GROWTH && credit && substream->marks & SUB_HOST) {
-        grow(substream, credit);
+        grow(substream);
         credit = owed(substream, &enough);
     }
     if (credit) {

@@ -118,7 +118,7 @@ struct plex_substream {
     uint32_t credit_out;          /* what we may still send */
     uint32_t buffered;            /* the host has it and hasn't consumed it */
     uint32_t window;              /* what the peer may send without us having consumed any */
-    uint32_t epoch_bytes;         /* granted since the epoch */
+    uint32_t epoch_bytes;         /* bytes_in at the epoch, its low half */
     uint32_t idle;                /* milliseconds of `_pls_timeout` */
     uint64_t epoch;               /* when measuring the rate began */
     struct {
@@ -233,7 +233,9 @@ struct plex_session {
 
     uint64_t ping_sent;
     uint64_t rtt_start;
-    uint32_t rtt[2]; /* least of this and the last five seconds; 0: none */
+    uint64_t answered; /* when the ping was sent that was answered last */
+    uint32_t rtt_last; /* how long that took */
+    uint32_t rtt[2];   /* least of this and the last five seconds; 0: none */
     uint32_t ping_number;
     uint8_t pong[8];
 };

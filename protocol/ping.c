@@ -5,8 +5,9 @@
 
 /* The least round trip is kept for 10 s, in two halves. */
 #define HALF (5 * PLEX_SECOND)
-/* Pings of our own accord, while bulk data arrives: no more often than this or a round trip. */
-#define BULK_INTERVAL (PLEX_SECOND / 10)
+/* Pings of our own accord, while bulk data arrives: no more often than this or a round trip.
+ * Windows may double with each, so that even the shortest path's has grown in a moment. */
+#define BULK_INTERVAL (PLEX_SECOND / 250)
 
 static void forget_old(struct plex_session *session)
 {
@@ -69,6 +70,8 @@ static void measure(struct plex_session *session)
 {
     uint64_t rtt = session->now - session->ping_sent;
     uint32_t sample = rtt > UINT32_MAX ? UINT32_MAX : rtt ? (uint32_t)rtt : 1;
+    session->answered = session->ping_sent;
+    session->rtt_last = sample;
     forget_old(session);
     if (!session->rtt[0] || sample < session->rtt[0])
         session->rtt[0] = sample;

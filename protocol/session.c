@@ -238,6 +238,7 @@ void plex_session_attach(struct plex_session *session, uint64_t now)
     /* Another connection, other round trips: a ping that was under way says nothing about them. */
     session->ping_out = session->told_output = session->stopped = false;
     session->rtt[0] = session->rtt[1] = 0;
+    session->answered = 0;
     plex_session_settle(session);
 }
 

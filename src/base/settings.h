@@ -53,6 +53,10 @@ struct setting {
     /* How a value of `reference` differs ("5005" for "[::]:5005"): writes the text to parse. 0 or
      * -1. NULL: as it is. */
     int (*from_reference)(const char *value, char *buffer, size_t size);
+    /* Texts and lists: does this text, or each item, make sense? Asked while the value's place is
+     * known, so that the error names it. 0, or -1 with a sentence in `error`. NULL: anything does.
+     */
+    int (*check)(const char *text, char *error, size_t error_size);
 };
 
 struct settings_table {

@@ -126,8 +126,14 @@ static void free_text(const struct setting *setting, char *text)
     free(text);
 }
 
-static int add_item(struct setting_list *list, const char *text, size_t length, char *error,
-                    size_t error_size)
+static int check_text(const struct setting *setting, const char *text, char *error,
+                      size_t error_size)
+{
+    return setting->check ? setting->check(text, error, error_size) : 0;
+}
+
+static int add_item(const struct setting *setting, struct setting_list *list, const char *text,
+                    size_t length, char *error, size_t error_size)
 {
     char **items;
     if (list->count == SETTINGS_LIST_MAX) {
@@ -145,6 +151,10 @@ static int add_item(struct setting_list *list, const char *text, size_t length, 
     list->items[list->count] = strndup(text, length);
     if (!list->items[list->count])
         goto no_memory;
+    if (check_text(setting, list->items[list->count], error, error_size) < 0) {
+        free_text(setting, list->items[list->count]);
+        return -1;
+    }
     list->count++;
     return 0;
 no_memory:
@@ -152,13 +162,14 @@ no_memory:
     return -1;
 }
 
-static int add_items(struct setting_list *list, const char *text, char *error, size_t error_size)
+static int add_items(const struct setting *setting, struct setting_list *list, const char *text,
+                     char *error, size_t error_size)
 {
     static const char separators[] = ", \t";
     size_t before = list->count;
     while (*(text += strspn(text, separators))) {
         size_t length = strcspn(text, separators);
-        if (add_item(list, text, length, error, error_size) < 0)
+        if (add_item(setting, list, text, length, error, error_size) < 0)
             return -1;
         text += length;
     }
@@ -171,6 +182,8 @@ static int add_items(struct setting_list *list, const char *text, char *error, s
 static int set_text(const struct setting *setting, char **field, const char *text, char *error,
                     size_t error_size)
 {
+    if (check_text(setting, text, error, error_size) < 0)
+        return -1;
     char *copy = strdup(text);
     if (!copy) {
         snprintf(error, error_size, "out of memory");
@@ -192,8 +205,9 @@ int settings_value_set(const struct setting *setting, void *field, const char *t
     case SETTING_TEXT:
         return set_text(setting, field, text, error, error_size);
     case SETTING_LIST:
-        return whole || setting->secret ? add_item(field, text, strlen(text), error, error_size)
-                                        : add_items(field, text, error, error_size);
+        return whole || setting->secret
+                   ? add_item(setting, field, text, strlen(text), error, error_size)
+                   : add_items(setting, field, text, error, error_size);
     case SETTING_FLAG:
         return set_flag(field, text, error, error_size);
     case SETTING_NUMBER:

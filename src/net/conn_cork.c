@@ -84,5 +84,5 @@ int conn_uncork(struct conn *conn)
         return 0;
     int result = send_corked(conn);
     cork.conn = NULL;
-    return result;
+    return conn->write_failed ? CONN_FAILED : result; /* it may have failed when it was full */
 }

@@ -106,6 +106,15 @@ static ssize_t fail(struct conn *conn, int ssl_error)
     return conn_fail(conn, -ECONNRESET, true, true);
 }
 
+/* Of writing: with the socket's error known, what the peer sent before can still be read. */
+static ssize_t fail_write(struct conn *conn, int ssl_error)
+{
+    if (ssl_error != SSL_ERROR_SYSCALL || !conn->write_failed)
+        return fail(conn, ssl_error);
+    ERR_clear_error();
+    return CONN_FAILED;
+}
+
 /* --- handshake ------------------------------------------------------------ */
 
 static void finish_handshake(struct conn *conn)
@@ -286,7 +295,7 @@ ssize_t conn_tls_write(struct conn *conn, const void *bytes, size_t length)
         return (ssize_t)n;
     int error = SSL_get_error(conn->ssl, result);
     if (error != SSL_ERROR_WANT_WRITE)
-        return fail(conn, error);
+        return fail_write(conn, error);
     /* the record is made, with its number in the sequence: it is taken, and flushed when the socket
      * takes it */
     conn->pending = (uint16_t)length;
@@ -305,7 +314,7 @@ static int flush_record(struct conn *conn)
         return 0;
     }
     int error = SSL_get_error(conn->ssl, result);
-    return error == SSL_ERROR_WANT_WRITE ? 0 : (int)fail(conn, error);
+    return error == SSL_ERROR_WANT_WRITE ? 0 : (int)fail_write(conn, error);
 }
 
 int conn_tls_flush(struct conn *conn)

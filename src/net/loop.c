@@ -290,7 +290,9 @@ void loop_free(struct loop *loop)
     uv_close((uv_handle_t *)&loop->idle, NULL);
     uv_close((uv_handle_t *)&loop->async, NULL);
     watches_close(loop->watches);
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    do /* a loop_stop() by one of the messages above ends the first run at once */
+        uv_run(&loop->uv, UV_RUN_DEFAULT);
+    while (uv_loop_alive(&loop->uv));
     run_deferred(loop);
     int error = uv_loop_close(&loop->uv);
     assert(error == 0); /* somebody left a handle open */

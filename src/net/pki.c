@@ -26,10 +26,14 @@
 #define BACKDATE     3600L /* for devices whose clock is behind */
 #define SERIAL_BYTES 16
 #define NAMES_SIZE   8192
+#define RSA_BITS     2048 /* what the boards of 2014 verify in bearable time */
+
+enum kind { KIND_EC, KIND_RSA };
 
 struct issuer {
     X509 *certificate;
     EVP_PKEY *key;
+    enum kind kind; /* of keys made: the CA's, the server's */
 };
 
 static int say(char *error, size_t size, const char *what, const char *path, const char *why)
@@ -68,7 +72,7 @@ static int save(const char *path, const struct pem *pem, char *error, size_t siz
     if (snprintf(aside, sizeof aside, "%s.new", path) >= (int)sizeof aside)
         return say(error, size, "write", path, "path too long");
     (void)unlink(aside); /* left by a crash, perhaps with other rights */
-    int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, pem->key ? 0600 : 0644);
+    int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     FILE *stream = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (!stream) {
         if (fd >= 0)
@@ -124,6 +128,11 @@ static int sync_folder(const char *folder)
 }
 
 /* --- certificates --------------------------------------------------------- */
+
+static EVP_PKEY *make_key(enum kind kind)
+{
+    return kind == KIND_RSA ? EVP_RSA_gen(RSA_BITS) : EVP_EC_gen("P-256");
+}
 
 static int set_serial(X509 *certificate)
 {
@@ -209,10 +218,14 @@ static X509 *make_ca(EVP_PKEY *key)
 
 static X509 *make_server(const struct issuer *ca, EVP_PKEY *key, const char *names)
 {
+    /* In RSA key exchange the client enciphers a secret with the certificate's key. */
+    const char *usage = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA
+                            ? "critical,digitalSignature,keyEncipherment"
+                            : "critical,digitalSignature";
     X509 *server = new_certificate(key, "streamplex server", SERVER_DAYS);
     if (server && X509_set_issuer_name(server, X509_get_subject_name(ca->certificate)) &&
         add_extension(server, ca->certificate, NID_basic_constraints, "critical,CA:FALSE") == 0 &&
-        add_extension(server, ca->certificate, NID_key_usage, "critical,digitalSignature") == 0 &&
+        add_extension(server, ca->certificate, NID_key_usage, usage) == 0 &&
         add_extension(server, ca->certificate, NID_ext_key_usage, "serverAuth") == 0 &&
         add_extension(server, ca->certificate, NID_subject_key_identifier, "hash") == 0 &&
         add_extension(server, ca->certificate, NID_authority_key_identifier, "keyid") == 0 &&
@@ -245,7 +258,7 @@ static int ensure_ca(const char *folder, struct issuer *ca, char *error, size_t 
     }
     if (access(certificate_path, F_OK) == 0)
         return say(error, size, "use", certificate_path, "its key ca.key is missing");
-    ca->key = EVP_EC_gen("P-256");
+    ca->key = make_key(ca->kind);
     ca->certificate = ca->key ? make_ca(ca->key) : NULL;
     if (!ca->certificate)
         return say(error, size, "make", certificate_path, "OpenSSL failed");
@@ -299,7 +312,7 @@ static int ensure_server(const char *folder, const struct issuer *ca, const char
         return 0;
     if (format_names(names, name_count, alternatives, sizeof alternatives, &bad) < 0)
         return say(error, size, "make a certificate for", bad, "not a DNS name or an IP address");
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    EVP_PKEY *key = make_key(ca->kind);
     X509 *certificate = key ? make_server(ca, key, alternatives) : NULL;
     int result = -1;
     if (!certificate)
@@ -312,10 +325,10 @@ static int ensure_server(const char *folder, const struct issuer *ca, const char
     return result;
 }
 
-int pki_ensure_server(const char *folder, const char *const *names, size_t name_count, char *error,
-                      size_t error_size)
+static int ensure(enum kind kind, const char *folder, const char *const *names, size_t name_count,
+                  char *error, size_t error_size)
 {
-    struct issuer ca = {0};
+    struct issuer ca = {.kind = kind};
     if (name_count == 0)
         return say(error, error_size, "make a certificate in", folder, "no names");
     if (mkdir(folder, 0700) < 0 && errno != EEXIST)
@@ -330,7 +343,28 @@ int pki_ensure_server(const char *folder, const char *const *names, size_t name_
     return result;
 }
 
-/* --- digests, randomness -------------------------------------------------- */
+int pki_ensure_server(const char *folder, const char *const *names, size_t name_count, char *error,
+                      size_t error_size)
+{
+    return ensure(KIND_EC, folder, names, name_count, error, error_size);
+}
+
+int pki_ensure_rsa_server(const char *folder, const char *const *names, size_t name_count,
+                          char *error, size_t error_size)
+{
+    return ensure(KIND_RSA, folder, names, name_count, error, error_size);
+}
+
+/* --- facts, digests, randomness -------------------------------------------------- */
+
+bool pki_is_rsa(const char *certificate_file)
+{
+    X509 *certificate = load_certificate(certificate_file);
+    EVP_PKEY *key = certificate ? X509_get0_pubkey(certificate) : NULL;
+    bool is_rsa = key && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
+    X509_free(certificate);
+    return is_rsa;
+}
 
 int pki_fingerprint(const char *certificate_file, char ret_hex[65])
 {

@@ -10,6 +10,12 @@
  * `error`. */
 int pki_ensure_server(const char *folder, const char *const *names, size_t name_count, char *error,
                       size_t error_size) __attribute__((warn_unused_result));
+/* The same with RSA keys of 2048 bits, CA and server, for clients that know neither ECDHE nor
+ * ECDSA. */
+int pki_ensure_rsa_server(const char *folder, const char *const *names, size_t name_count,
+                          char *error, size_t error_size) __attribute__((warn_unused_result));
+/* Is the leaf certificate in a PEM file one with an RSA key? False, too, when it can't be read. */
+_Bool pki_is_rsa(const char *certificate_file);
 /* SHA-256 of the leaf certificate in a PEM file as 64 hex digits and NUL. 0 or -1. */
 int pki_fingerprint(const char *certificate_file, char ret_hex[65])
     __attribute__((warn_unused_result));

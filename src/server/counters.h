@@ -19,6 +19,7 @@
     X(stalls, stalls, "", counter, "Substreams aborted for stalling")                              \
     X(bytes_from_devices, bytes_from_devices, "", counter, "Payload bytes from devices")           \
     X(bytes_to_devices, bytes_to_devices, "", counter, "Payload bytes to devices")                 \
+    X(lingering, lingering, "", gauge, "Targets still given data of tunnels that closed")          \
     X(dials_connected, dials, "result=\"connected\"", counter,                                     \
       "Dials to targets, by result (refused: by the egress policy)")                               \
     X(dials_refused, dials, "result=\"refused\"", counter, "")                                     \

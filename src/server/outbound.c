@@ -6,54 +6,43 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "net/conn.h"
-#include "net/dial.h"
-#include "net/relay.h"
-#include "net/timer.h"
+#include "server/outbound_internal.h"
 #include "server/tunnel.h"
-#include "server/worker.h"
-
-struct outbound {
-    struct relay relay;               /* first: the relay's callbacks find the outbound by it */
-    struct plex_substream *substream; /* NULL: over */
-    struct tunnel *tunnel;
-    struct dial *dial;  /* while one is under way */
-    struct conn *conn;  /* from then on */
-    struct timer timer; /* the earliest of the three below */
-    uint64_t opened_at;
-    uint64_t active_at;    /* the last byte either way */
-    uint64_t uploaded_at;  /* the last byte from the device */
-    uint64_t tls_deadline; /* 0: none */
-    uint64_t idle_time;    /* `_pls_timeout`, microseconds; 0: off */
-    size_t counted_spill;  /* what the gauge of buffered bytes holds of ours */
-    struct outbound *next; /* in the worker's reclaim list */
-    char *host;
-    uint16_t port;
-    bool tls, idle_told;
-    union address address; /* the one chosen; family 0 before */
-};
-
-static struct worker *worker_of(const struct outbound *outbound)
-{
-    return outbound->tunnel->worker;
-}
 
 static const struct serve_settings *settings_of(const struct outbound *outbound)
 {
-    return &worker_of(outbound)->setup.config->settings;
+    return &outbound->worker->setup.config->settings;
 }
 
-static uint64_t now_of(const struct outbound *outbound)
+static uint64_t tunnel_id_of(const struct outbound *outbound)
 {
-    return loop_now(worker_of(outbound)->loop);
+    return outbound->linger ? outbound->linger->tunnel_id : outbound->tunnel->id;
 }
 
-static void count_spill(struct outbound *outbound)
+static uint16_t substream_id_of(const struct outbound *outbound)
+{
+    return outbound->linger ? outbound->linger->substream_id
+                            : plex_substream_id(outbound->substream);
+}
+
+static const char *owner_of(const struct outbound *outbound)
+{
+    return outbound->linger ? outbound->linger->owner : outbound->tunnel->owner;
+}
+
+/* What only a substream that is still there can be told. */
+static void notify(struct outbound *outbound, enum plex_event event, const char *text)
+{
+    if (outbound->substream)
+        plex_substream_notify(outbound->substream, event, text);
+}
+
+void outbound_count_spill(struct outbound *outbound)
 {
     size_t spill = outbound->relay.spill.size;
     if (spill == outbound->counted_spill)
         return;
-    counter_add(&worker_of(outbound)->counters.buffered_bytes,
+    counter_add(&outbound->worker->counters.buffered_bytes,
                 (int64_t)spill - (int64_t)outbound->counted_spill);
     outbound->counted_spill = spill;
 }
@@ -65,19 +54,33 @@ static void log_over(const struct outbound *outbound, const char *reason)
 {
     char address[ADDRESS_TEXT_MAX] = "-";
     uint64_t in, out;
-    plex_substream_bytes(outbound->substream, &in, &out);
+    if (outbound->linger) {
+        in = outbound->linger->bytes_in;
+        out = outbound->linger->bytes_out;
+    } else {
+        plex_substream_bytes(outbound->substream, &in, &out);
+    }
     if (outbound->address.any.sa_family)
         address_format(&outbound->address, address);
-    log_write(LOG_INFO,
-              LOG_FIELDS(LOG_NUMBER("tunnel", outbound->tunnel->id),
-                         LOG_NUMBER("substream", plex_substream_id(outbound->substream)),
-                         LOG_TEXT("user", outbound->tunnel->owner),
-                         LOG_TEXT("host", outbound->host ? outbound->host : "-"),
-                         LOG_NUMBER("port", outbound->port), LOG_TEXT("address", address),
-                         LOG_NUMBER("bytes_up", in), LOG_NUMBER("bytes_down", out),
-                         LOG_NUMBER("duration_ms", (now_of(outbound) - outbound->opened_at) / 1000),
-                         LOG_TEXT("reason", reason)),
-              "substream closed");
+    log_write(
+        LOG_INFO,
+        LOG_FIELDS(LOG_NUMBER("tunnel", tunnel_id_of(outbound)),
+                   LOG_NUMBER("substream", substream_id_of(outbound)),
+                   LOG_TEXT("user", owner_of(outbound)),
+                   LOG_TEXT("host", outbound->host ? outbound->host : "-"),
+                   LOG_NUMBER("port", outbound->port), LOG_TEXT("address", address),
+                   LOG_NUMBER("bytes_up", in), LOG_NUMBER("bytes_down", out),
+                   LOG_NUMBER("duration_ms", (outbound_now(outbound) - outbound->opened_at) / 1000),
+                   LOG_TEXT("reason", reason)),
+        "substream closed");
+}
+
+static void dial_over(struct outbound *outbound)
+{
+    outbound->dial = NULL;
+    counter_add(&outbound->worker->counters.dials_pending, -1);
+    if (outbound->tunnel)
+        outbound->tunnel->dials--;
 }
 
 static void stop_dial(struct outbound *outbound)
@@ -85,15 +88,13 @@ static void stop_dial(struct outbound *outbound)
     if (!outbound->dial)
         return;
     dial_cancel(outbound->dial);
-    outbound->dial = NULL;
-    outbound->tunnel->dials--;
-    counter_add(&worker_of(outbound)->counters.dials_pending, -1);
+    dial_over(outbound);
 }
 
-/* The one door: what is left to do is the substream's own end, which the callers below see to. */
-static void over(struct outbound *outbound, bool orderly, const char *reason)
+void outbound_over(struct outbound *outbound, bool orderly, const char *reason)
 {
     struct tunnel *tunnel = outbound->tunnel;
+    struct worker *worker = outbound->worker;
     log_over(outbound, reason);
     stop_dial(outbound);
     timer_stop(&outbound->timer);
@@ -103,19 +104,24 @@ static void over(struct outbound *outbound, bool orderly, const char *reason)
         conn_abort(outbound->conn);
     outbound->conn = NULL;
     relay_deinit(&outbound->relay);
-    count_spill(outbound);
+    outbound_count_spill(outbound);
+    worker_reclaim(worker, outbound);
+    if (outbound->linger) {
+        outbound_linger_end(outbound);
+        return;
+    }
     plex_substream_set_user(outbound->substream, NULL);
     outbound->substream = NULL;
-    counter_add(&tunnel->worker->counters.substreams, -1);
-    worker_reclaim(tunnel->worker, outbound);
+    counter_add(&worker->counters.substreams, -1);
     tunnel_substream_over(tunnel);
 }
 
 static void close_outbound(struct outbound *outbound, const char *reason)
 {
     struct plex_substream *substream = outbound->substream;
-    over(outbound, true, reason);
-    plex_substream_close(substream);
+    outbound_over(outbound, true, reason);
+    if (substream)
+        plex_substream_close(substream);
 }
 
 static void abort_outbound(struct outbound *outbound, const char *message, const char *code)
@@ -125,8 +131,9 @@ static void abort_outbound(struct outbound *outbound, const char *message, const
     char kept[PLEX_MESSAGE_MAX + 1], kept_code[64];
     snprintf(kept, sizeof kept, "%s", message);
     snprintf(kept_code, sizeof kept_code, "%s", code);
-    over(outbound, false, kept);
-    plex_substream_abort(substream, kept, kept_code);
+    outbound_over(outbound, false, kept);
+    if (substream)
+        plex_substream_abort(substream, kept, kept_code);
 }
 
 void outbound_on_gone(struct plex_substream *substream, int reason)
@@ -135,12 +142,14 @@ void outbound_on_gone(struct plex_substream *substream, int reason)
     if (!outbound)
         return;
     if (reason == PLEX_SUBSTREAM_STALLED)
-        counter_add(&worker_of(outbound)->counters.stalls, 1);
+        counter_add(&outbound->worker->counters.stalls, 1);
+    if (reason == PLEX_SUBSTREAM_TUNNEL_GONE && outbound_linger_start(outbound))
+        return;
     /* A target that has seen the device's end, or that ended itself, has what it needs to know; any
      * other is told by a reset that what it got may not be all. */
     bool orderly = reason == PLEX_SUBSTREAM_CLOSED || outbound->relay.shut_down ||
                    (outbound->relay.pull_ended && !outbound->relay.spill.size);
-    over(outbound, orderly, plex_error_text(reason));
+    outbound_over(outbound, orderly, plex_error_text(reason));
 }
 
 struct outbound *outbound_chain(struct outbound *outbound, struct outbound *next)
@@ -154,6 +163,7 @@ void outbound_free_list(struct outbound *first)
     while (first) {
         struct outbound *next = first->next;
         free(first->host);
+        free(first->linger);
         free(first);
         first = next;
     }
@@ -161,18 +171,19 @@ void outbound_free_list(struct outbound *first)
 
 /* --- Time --- */
 
-/* When the target has ended and the device, which may never say `end`, has been quiet since. */
+/* When the target has ended, and neither did the device, which may never say `end`, send more since
+ * nor the target take more. */
 static uint64_t half_open_deadline(const struct outbound *outbound)
 {
     const struct relay *relay = &outbound->relay;
     uint64_t limit = settings_of(outbound)->half_open_timeout;
-    if (!relay->pull_ended || relay->push_ended || !limit ||
+    if (!outbound->tunnel || !relay->pull_ended || !limit ||
         plex_session_features(outbound->tunnel->session))
         return UINT64_MAX;
     return outbound->uploaded_at + limit;
 }
 
-static void arm(struct outbound *outbound)
+void outbound_arm(struct outbound *outbound)
 {
     uint64_t when = half_open_deadline(outbound);
     if (outbound->tls_deadline && outbound->tls_deadline < when)
@@ -180,6 +191,8 @@ static void arm(struct outbound *outbound)
     if (outbound->idle_time && !outbound->idle_told &&
         outbound->active_at + outbound->idle_time < when)
         when = outbound->active_at + outbound->idle_time;
+    if (outbound->linger && outbound->linger->deadline < when)
+        when = outbound->linger->deadline;
     /* Activity moves the deadlines all the time; the timer finds that out when it runs. */
     if (when < outbound->timer.when || !timer_is_running(&outbound->timer))
         timer_start(&outbound->timer, when);
@@ -189,7 +202,7 @@ static void on_timer(struct timer *timer)
 {
     struct outbound *outbound =
         (struct outbound *)((char *)timer - offsetof(struct outbound, timer));
-    uint64_t now = now_of(outbound);
+    uint64_t now = outbound_now(outbound);
     if (outbound->tls_deadline && now >= outbound->tls_deadline) {
         char message[ADDRESS_TEXT_MAX + 32], address[ADDRESS_TEXT_MAX];
         snprintf(message, sizeof message, "TLS handshake ETIMEDOUT %s",
@@ -197,24 +210,34 @@ static void on_timer(struct timer *timer)
         abort_outbound(outbound, message, "ETIMEDOUT");
         return;
     }
+    if (outbound->linger && now >= outbound->linger->deadline) {
+        outbound_over(outbound, false, "tunnel closed, and its data couldn't be delivered in time");
+        return;
+    }
     if (now >= half_open_deadline(outbound)) {
-        close_outbound(outbound, "half-open for too long");
+        struct plex_substream *substream = outbound->substream;
+        outbound_over(outbound, !outbound->relay.spill.size, "half-open for too long");
+        plex_substream_close(substream);
         return;
     }
     if (outbound->idle_time && !outbound->idle_told &&
         now >= outbound->active_at + outbound->idle_time) {
         outbound->idle_told = true;
-        plex_substream_notify(outbound->substream, PLEX_EVENT_TIMEOUT, NULL);
+        notify(outbound, PLEX_EVENT_TIMEOUT, NULL);
     }
-    arm(outbound);
+    if (outbound->linger) {
+        outbound_linger_drop(outbound);
+        return;
+    }
+    outbound_arm(outbound);
 }
 
 static void note_activity(struct outbound *outbound)
 {
-    outbound->active_at = now_of(outbound);
+    outbound->active_at = outbound_now(outbound);
     if (outbound->idle_told) {
         outbound->idle_told = false;
-        arm(outbound);
+        outbound_arm(outbound);
     }
 }
 
@@ -223,8 +246,8 @@ void outbound_on_timeout(struct plex_substream *substream, uint32_t milliseconds
     struct outbound *outbound = plex_substream_user(substream);
     outbound->idle_time = (uint64_t)milliseconds * 1000;
     outbound->idle_told = false;
-    outbound->active_at = now_of(outbound);
-    arm(outbound);
+    outbound->active_at = outbound_now(outbound);
+    outbound_arm(outbound);
 }
 
 /* --- The relay --- */
@@ -237,6 +260,7 @@ static void tell_ready(struct relay *relay)
 static void tell_consumed(struct relay *relay, size_t length)
 {
     struct outbound *outbound = (struct outbound *)relay;
+    outbound->uploaded_at = outbound_now(outbound);
     if (outbound->substream)
         plex_substream_consume(outbound->substream, length);
 }
@@ -245,8 +269,8 @@ static void tell_end(struct relay *relay)
 {
     struct outbound *outbound = (struct outbound *)relay;
     plex_substream_end(outbound->substream);
-    outbound->uploaded_at = now_of(outbound);
-    arm(outbound);
+    outbound->uploaded_at = outbound_now(outbound);
+    outbound_arm(outbound);
 }
 
 static const struct relay_active_ops active_ops = {tell_ready, tell_consumed, tell_end};
@@ -270,12 +294,12 @@ static const struct relay_owner_ops owner_ops = {on_relay_done, on_relay_failed}
 void outbound_on_data(struct plex_substream *substream, const void *data, size_t length)
 {
     struct outbound *outbound = plex_substream_user(substream);
-    counter_add(&worker_of(outbound)->counters.bytes_from_devices, (int64_t)length);
+    counter_add(&outbound->worker->counters.bytes_from_devices, (int64_t)length);
     note_activity(outbound);
     outbound->uploaded_at = outbound->active_at;
     relay_push(&outbound->relay, data, length);
     if (outbound->substream)
-        count_spill(outbound);
+        outbound_count_spill(outbound);
 }
 
 void outbound_on_end(struct plex_substream *substream)
@@ -294,7 +318,7 @@ size_t outbound_on_pull(struct plex_substream *substream, void *buffer, size_t c
     struct outbound *outbound = plex_substream_user(substream);
     size_t count = relay_pull(&outbound->relay, buffer, capacity);
     if (count) {
-        counter_add(&worker_of(outbound)->counters.bytes_to_devices, (int64_t)count);
+        counter_add(&outbound->worker->counters.bytes_to_devices, (int64_t)count);
         note_activity(outbound);
     }
     return count;
@@ -302,28 +326,43 @@ size_t outbound_on_pull(struct plex_substream *substream, void *buffer, size_t c
 
 /* --- The target --- */
 
+/* Something was passed on, or not. */
+static void settle(struct outbound *outbound)
+{
+    if (outbound->substream)
+        outbound_count_spill(outbound);
+    else if (outbound->conn) /* lingering, and not over just now */
+        outbound_linger_step(outbound);
+}
+
+static void join(struct outbound *outbound)
+{
+    relay_join(&outbound->relay, &relay_conn_ops, outbound->conn);
+    settle(outbound);
+}
+
 static void on_target_ready(struct conn *conn)
 {
     struct outbound *outbound = conn_user(conn);
     outbound->tls_deadline = 0;
-    plex_substream_notify(outbound->substream, PLEX_EVENT_SECURE_CONNECT, NULL);
-    relay_join(&outbound->relay, &relay_conn_ops, conn);
-    if (outbound->substream)
-        count_spill(outbound);
+    notify(outbound, PLEX_EVENT_SECURE_CONNECT, NULL);
+    join(outbound);
 }
 
 static void on_target_readable(struct conn *conn)
 {
     struct outbound *outbound = conn_user(conn);
-    relay_readable(&outbound->relay);
+    if (outbound->linger)
+        outbound_linger_drop(outbound);
+    else
+        relay_readable(&outbound->relay);
 }
 
 static void on_target_writable(struct conn *conn)
 {
     struct outbound *outbound = conn_user(conn);
     relay_writable(&outbound->relay);
-    if (outbound->substream)
-        count_spill(outbound);
+    settle(outbound);
 }
 
 static void on_target_failed(struct conn *conn)
@@ -345,18 +384,18 @@ static const struct conn_callbacks target_callbacks = {
 
 static void start_tls(struct outbound *outbound)
 {
-    struct worker *worker = worker_of(outbound);
+    struct worker *worker = outbound->worker;
     char key[PLEX_HOST_MAX + 8];
     snprintf(key, sizeof key, "%s:%u", outbound->host, outbound->port);
-    outbound->tls_deadline = now_of(outbound) + settings_of(outbound)->dial_timeout;
-    arm(outbound);
+    outbound->tls_deadline = outbound_now(outbound) + settings_of(outbound)->dial_timeout;
+    outbound_arm(outbound);
     if (conn_start_tls_client(outbound->conn, worker->setup.tls_client, outbound->host, key) < 0)
         abort_outbound(outbound, "TLS could not be started", "ENOMEM");
 }
 
 static void on_lookup(void *user)
 {
-    plex_substream_notify(((struct outbound *)user)->substream, PLEX_EVENT_LOOKUP, NULL);
+    notify(user, PLEX_EVENT_LOOKUP, NULL);
 }
 
 static bool on_judge(void *user, const union address *address)
@@ -364,25 +403,17 @@ static bool on_judge(void *user, const union address *address)
     struct outbound *outbound = user;
     struct egress_verdict verdict;
     char text[ADDRESS_TEXT_MAX];
-    egress_judge(&worker_of(outbound)->setup.config->egress, address, &verdict);
+    egress_judge(&outbound->worker->setup.config->egress, address, &verdict);
     if (verdict.allowed)
         return true;
     log_write(LOG_WARNING,
-              LOG_FIELDS(LOG_NUMBER("tunnel", outbound->tunnel->id),
-                         LOG_NUMBER("substream", plex_substream_id(outbound->substream)),
-                         LOG_TEXT("user", outbound->tunnel->owner),
-                         LOG_TEXT("host", outbound->host),
+              LOG_FIELDS(LOG_NUMBER("tunnel", tunnel_id_of(outbound)),
+                         LOG_NUMBER("substream", substream_id_of(outbound)),
+                         LOG_TEXT("user", owner_of(outbound)), LOG_TEXT("host", outbound->host),
                          LOG_TEXT("address", address_format(address, text)),
                          LOG_TEXT("rule", verdict.rule)),
               "dial refused");
     return false;
-}
-
-static void dial_over(struct outbound *outbound)
-{
-    outbound->dial = NULL;
-    outbound->tunnel->dials--;
-    counter_add(&worker_of(outbound)->counters.dials_pending, -1);
 }
 
 static void on_connected(void *user, struct conn *conn, const union address *address)
@@ -390,25 +421,22 @@ static void on_connected(void *user, struct conn *conn, const union address *add
     struct outbound *outbound = user;
     char text[ADDRESS_TEXT_MAX];
     dial_over(outbound);
-    counter_add(&worker_of(outbound)->counters.dials_connected, 1);
+    counter_add(&outbound->worker->counters.dials_connected, 1);
     outbound->conn = conn;
     outbound->address = *address;
     conn_set_callbacks(conn, &target_callbacks, outbound);
     note_activity(outbound);
-    plex_substream_notify(outbound->substream, PLEX_EVENT_CONNECT, address_format(address, text));
-    if (outbound->tls) {
+    notify(outbound, PLEX_EVENT_CONNECT, address_format(address, text));
+    if (outbound->tls)
         start_tls(outbound);
-        return;
-    }
-    relay_join(&outbound->relay, &relay_conn_ops, conn);
-    if (outbound->substream)
-        count_spill(outbound);
+    else
+        join(outbound);
 }
 
 static void on_dial_failed(void *user, const char *code, const char *message)
 {
     struct outbound *outbound = user;
-    struct counters *counters = &worker_of(outbound)->counters;
+    struct counters *counters = &outbound->worker->counters;
     dial_over(outbound);
     if (!strcmp(code, "EACCES"))
         counter_add(&counters->dials_refused, 1);
@@ -425,7 +453,7 @@ static const struct dial_callbacks dial_callbacks = {on_lookup, on_judge, on_con
 void outbound_on_connect(struct plex_substream *substream, const char *host, uint16_t port)
 {
     struct outbound *outbound = plex_substream_user(substream);
-    struct worker *worker = worker_of(outbound);
+    struct worker *worker = outbound->worker;
     const struct serve_settings *settings = settings_of(outbound);
     outbound->host = strdup(host);
     outbound->port = port;
@@ -458,6 +486,7 @@ void outbound_on_open(struct plex_substream *substream, enum plex_kind kind, con
     relay_init(&outbound->relay, &active_ops, &owner_ops);
     outbound->substream = substream;
     outbound->tunnel = tunnel;
+    outbound->worker = tunnel->worker;
     outbound->tls = kind == PLEX_TLS;
     outbound->opened_at = outbound->active_at = loop_now(tunnel->worker->loop);
     timer_init(&outbound->timer, tunnel->worker->loop, on_timer);

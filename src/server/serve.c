@@ -30,18 +30,27 @@ static void print_welcome(const struct config *config, const struct server *serv
     const union address *addresses;
     size_t count = server_addresses(server, &addresses);
     char text[ADDRESS_TEXT_MAX];
+    const union address *modern = NULL;
     printf("streamplex serves tunnels\n");
-    for (size_t i = 0; i < count; i++)
-        printf("  listening on   %s\n", address_format(&addresses[i], text));
+    for (size_t i = 0; i < count; i++) {
+        bool old = server_is_old(server, i);
+        printf("  listening on   %s%s\n", address_format(&addresses[i], text),
+               old ? "   (for old boards)" : "");
+        if (!old && !modern)
+            modern = &addresses[i];
+    }
     if (!settings->certificate)
         printf("  CA file        %s/ca.pem   (devices trust this)\n", settings->state_folder);
+    if (!settings->certificate && server_has_old(server))
+        printf("  CA, old boards %s/old/ca.pem   (its text goes into a board's PROXY_CERT)\n",
+               settings->state_folder);
     if (config->state_token)
         printf("  token file     %s/token   (for your own device; keep it to yourself)\n",
                settings->state_folder);
-    if (count && !settings->certificate && config->state_token)
+    if (modern && !settings->certificate && config->state_token)
         printf("  a device here  streamplex dial --server localhost:%u --ca %s/ca.pem --token-file "
                "%s/token HOST:PORT\n",
-               address_port(&addresses[0]), settings->state_folder, settings->state_folder);
+               address_port(modern), settings->state_folder, settings->state_folder);
     fflush(stdout);
 }
 

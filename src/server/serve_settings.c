@@ -2,6 +2,7 @@
 #include "server/config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define MILLISECOND 1000u
 #define DAY         86400000000u
@@ -10,6 +11,24 @@
 
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
+
+static int check_address(const char *text, char *error, size_t error_size)
+{
+    union address address;
+    if (address_parse(text, &address) == 0)
+        return 0;
+    snprintf(error, error_size, "\"%.80s\" is not ADDR:PORT, [ADDR]:PORT or PORT", text);
+    return -1;
+}
+
+static int check_rule(const char *text, char *error, size_t error_size)
+{
+    struct egress_rule rule;
+    if (egress_parse(text, &rule, error, error_size) < 0)
+        return -1;
+    free(rule.text);
+    return 0;
+}
 
 /* PORT is a number alone, and means every address of the machine. */
 static int listen_from_port(const char *value, char *buffer, size_t size)
@@ -57,6 +76,7 @@ static const struct setting settings[] = {
     },
     {
         .name = "listen",
+        .check = check_address,
         .type = SETTING_LIST,
         .offset = offsetof(struct serve_settings, listen),
         .fallback = "[::]:5005",
@@ -68,6 +88,7 @@ static const struct setting settings[] = {
     },
     {
         .name = "listen-old",
+        .check = check_address,
         .type = SETTING_LIST,
         .offset = offsetof(struct serve_settings, listen_old),
         .environment = "STREAMPLEX_LISTEN_OLD",
@@ -200,6 +221,7 @@ static const struct setting settings[] = {
     },
     {
         .name = "egress-allow",
+        .check = check_rule,
         .type = SETTING_LIST,
         .offset = offsetof(struct serve_settings, egress_allow),
         .environment = "STREAMPLEX_EGRESS_ALLOW",
@@ -210,6 +232,7 @@ static const struct setting settings[] = {
     },
     {
         .name = "egress-deny",
+        .check = check_rule,
         .type = SETTING_LIST,
         .offset = offsetof(struct serve_settings, egress_deny),
         .environment = "STREAMPLEX_EGRESS_DENY",
@@ -494,6 +517,7 @@ static const struct setting settings[] = {
     },
     {
         .name = "admin",
+        .check = check_address,
         .type = SETTING_TEXT,
         .offset = offsetof(struct serve_settings, admin),
         .environment = "STREAMPLEX_ADMIN",

@@ -46,11 +46,13 @@ struct server {
     struct admin *admin;
     struct signals *signals;
     struct timer drain_timer, watchdog_timer;
+    struct loop_deferred reload_deferred;
     uint64_t watchdog_interval; /* microseconds; 0: no watchdog */
     uint64_t last_tunnel;
     uint64_t refused_logged_at;
     size_t drained;
-    bool draining;
+    bool old; /* there may be a listener for old boards */
+    bool draining, stopped;
     int status;
 };
 
@@ -153,6 +155,17 @@ static int open_listeners(struct server *server, char *error, size_t error_size)
     return result;
 }
 
+/* Is one of the sockets that will be taken over for old boards? Names are separated by ':'. */
+static bool expects_old(void)
+{
+    const char *names = getenv("LISTEN_FDNAMES");
+    for (const char *found = names ? strstr(names, "old") : NULL; found;
+         found = strstr(found + 1, "old"))
+        if (found[3] == ':' || !found[3])
+            return true;
+    return false;
+}
+
 static void close_listeners(struct server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++) {
@@ -192,12 +205,21 @@ static void warn_of_fixed_change(const struct config *before, const struct confi
                   "a changed setting takes a restart");
 }
 
+/* Worth more than a line that nobody reads: without it the operator only sees handshakes fail. */
+static void warn_of_old(const struct server *server)
+{
+    if (server_has_old(server) && setup_shuts_out_old(server->config))
+        log_write(LOG_WARNING, LOG_FIELDS(LOG_TEXT("cert", server->config->settings.certificate)),
+                  "this certificate isn't RSA: boards without ECDHE can't connect to the old "
+                  "listener; name an RSA one, or none for one made here");
+}
+
 /* One for each worker, or none. */
-static int make_setups(struct config *config, struct worker_setup *setups, size_t count,
+static int make_setups(struct config *config, bool old, struct worker_setup *setups, size_t count,
                        char *error, size_t error_size)
 {
     for (size_t i = 0; i < count; i++) {
-        if (setup_make(config, &setups[i], error, error_size) < 0) {
+        if (setup_make(config, old, &setups[i], error, error_size) < 0) {
             while (i-- > 0)
                 setup_drop(&setups[i]);
             return -1;
@@ -220,7 +242,7 @@ static int reload(struct server *server, char *error, size_t error_size)
         config_unref(config);
         return -1;
     }
-    if (make_setups(config, setups, server->worker_count, error, error_size) < 0) {
+    if (make_setups(config, server->old, setups, server->worker_count, error, error_size) < 0) {
         config_unref(config);
         return -1;
     }
@@ -228,6 +250,7 @@ static int reload(struct server *server, char *error, size_t error_size)
     server->config = config;
     for (size_t i = 0; i < server->worker_count; i++)
         worker_post_setup(server->workers[i], &setups[i]);
+    warn_of_old(server);
     auth_configure(server->auth, config);
     set_limits(server);
     log_configure((enum log_level)config->settings.log_level,
@@ -239,6 +262,9 @@ static int reload(struct server *server, char *error, size_t error_size)
 
 static void stop(struct server *server, int status)
 {
+    if (server->stopped) /* the first one's status stands */
+        return;
+    server->stopped = true;
     server->status = status;
     loop_stop(server->loop);
 }
@@ -269,18 +295,31 @@ static void drain(struct server *server)
     timer_start(&server->drain_timer, loop_now(server->loop) + server->config->settings.drain);
 }
 
+static void on_reload(struct loop_deferred *deferred)
+{
+    struct server *server =
+        (struct server *)((char *)deferred - offsetof(struct server, reload_deferred));
+    char error[512];
+    if (server->draining) {
+        log_write(LOG_WARNING, LOG_NO_FIELDS, "not reloading: the server drains");
+        return;
+    }
+    notify_reloading();
+    if (reload(server, error, sizeof error) < 0)
+        log_write(LOG_ERROR, LOG_NO_FIELDS, "reload failed, the configuration stays as it was: %s",
+                  error);
+    else
+        log_write(LOG_INFO, LOG_NO_FIELDS, "configuration reloaded");
+    notify_ready();
+}
+
+/* Signals that came during one reload ask for one more, not for one each; and a SIGTERM among them
+ * doesn't wait for it. */
 static void on_signal(int number, void *user)
 {
     struct server *server = user;
-    char error[512];
     if (number == SIGHUP) {
-        notify_reloading();
-        if (reload(server, error, sizeof error) < 0)
-            log_write(LOG_ERROR, LOG_NO_FIELDS,
-                      "reload failed, the configuration stays as it was: %s", error);
-        else
-            log_write(LOG_INFO, LOG_NO_FIELDS, "configuration reloaded");
-        notify_ready();
+        loop_defer(server->loop, &server->reload_deferred);
     } else if (server->draining) {
         log_write(LOG_WARNING, LOG_NO_FIELDS, "second signal: stopping at once");
         stop(server, 1);
@@ -385,6 +424,7 @@ static int open_main(struct server *server, char *error, size_t error_size)
         snprintf(error, error_size, "cannot start: %s", strerror(-result));
         return -1;
     }
+    server->reload_deferred.run = on_reload;
     timer_init(&server->drain_timer, server->loop, on_drain_timer);
     timer_init(&server->watchdog_timer, server->loop, on_watchdog);
     set_limits(server);
@@ -403,8 +443,9 @@ static int start(struct server *server, char *error, size_t error_size)
 {
     struct worker_setup setups[CONFIG_WORKERS_MAX];
     size_t count = server->config->settings.workers;
+    server->old = server->config->listen_old_count > 0 || expects_old();
     /* Certificates first: nobody is told of a listener that can't serve. */
-    if (make_setups(server->config, setups, count, error, error_size) < 0)
+    if (make_setups(server->config, server->old, setups, count, error, error_size) < 0)
         return -1;
     int result = open_main(server, error, error_size);
     if (result == 0)
@@ -416,6 +457,7 @@ static int start(struct server *server, char *error, size_t error_size)
     }
     if (open_admin(server, error, error_size) < 0)
         return -1;
+    warn_of_old(server);
     server->watchdog_interval = notify_watchdog_interval();
     if (server->watchdog_interval)
         timer_start(&server->watchdog_timer, loop_now(server->loop) + server->watchdog_interval);
@@ -463,6 +505,7 @@ void server_free(struct server *server)
     if (server->loop) {
         timer_stop(&server->drain_timer);
         timer_stop(&server->watchdog_timer);
+        loop_undefer(server->loop, &server->reload_deferred);
     }
     if (server->auth)
         auth_free(server->auth);
@@ -475,6 +518,19 @@ void server_free(struct server *server)
     free(server->addresses);
     config_unref(server->config);
     free(server);
+}
+
+bool server_is_old(const struct server *server, size_t index)
+{
+    return server->listeners[index].old;
+}
+
+bool server_has_old(const struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++)
+        if (server->listeners[i].old)
+            return true;
+    return false;
 }
 
 size_t server_addresses(const struct server *server, const union address **ret_addresses)

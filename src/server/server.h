@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "server/config.h"
@@ -21,3 +22,7 @@ void server_free(struct server *server);
 
 /* The addresses listened on for tunnels, with their real ports; valid until the server is freed. */
 size_t server_addresses(const struct server *server, const union address **ret_addresses);
+/* Is the address of this index one for old boards? */
+bool server_is_old(const struct server *server, size_t index);
+/* Is there one for old boards? */
+bool server_has_old(const struct server *server);

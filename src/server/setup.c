@@ -3,18 +3,26 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "net/pki.h"
 #include "server/state.h"
 
-void setup_certificate(const struct config *config, char *certificate, char *key, size_t size)
+void setup_certificate(const struct config *config, bool old, char *certificate, char *key,
+                       size_t size)
 {
     const struct serve_settings *settings = &config->settings;
+    const char *below = old ? "/old" : "";
     if (settings->certificate) {
         snprintf(certificate, size, "%s", settings->certificate);
         snprintf(key, size, "%s", settings->key);
     } else {
-        snprintf(certificate, size, "%s/server.pem", settings->state_folder);
-        snprintf(key, size, "%s/server.key", settings->state_folder);
+        snprintf(certificate, size, "%s%s/server.pem", settings->state_folder, below);
+        snprintf(key, size, "%s%s/server.key", settings->state_folder, below);
     }
+}
+
+bool setup_shuts_out_old(const struct config *config)
+{
+    return config->settings.certificate && !pki_is_rsa(config->settings.certificate);
 }
 
 void setup_drop(struct worker_setup *setup)
@@ -26,32 +34,38 @@ void setup_drop(struct worker_setup *setup)
     *setup = (struct worker_setup){0};
 }
 
-int setup_make(struct config *config, struct worker_setup *ret_setup, char *error,
-               size_t error_size)
+static int make_server(const struct config *config, bool old, struct tls_context **ret_context,
+                       char *error, size_t error_size)
 {
+    const struct serve_settings *settings = &config->settings;
     char certificate[PATH_MAX], key[PATH_MAX];
-    struct worker_setup setup = {.config = config_ref(config)};
-    setup_certificate(config, certificate, key, sizeof certificate);
-    struct tls_server_options server = {
+    struct tls_server_options options = {
         .certificate_file = certificate,
         .key_file = key,
-        .key_passphrase = config->settings.certificate ? config->settings.key_passphrase : NULL,
+        .key_passphrase = settings->certificate ? settings->key_passphrase : NULL,
+        .old = old,
     };
+    setup_certificate(config, old, certificate, key, sizeof certificate);
+    if (!settings->certificate) {
+        int result = old ? state_ensure_old_certificate(settings->state_folder, error, error_size)
+                         : state_ensure_certificate(settings->state_folder, error, error_size);
+        if (result < 0)
+            return -1;
+    }
+    return tls_server_new(&options, ret_context, error, error_size);
+}
+
+int setup_make(struct config *config, bool old, struct worker_setup *ret_setup, char *error,
+               size_t error_size)
+{
+    struct worker_setup setup = {.config = config_ref(config)};
     struct tls_client_options client = {.cache_sessions = true};
-    if (!config->settings.certificate &&
-        state_ensure_certificate(config->settings.state_folder, error, error_size) < 0)
-        goto failed;
-    if (tls_server_new(&server, &setup.tls, error, error_size) < 0)
-        goto failed;
-    server.old = true;
-    if (tls_server_new(&server, &setup.tls_old, error, error_size) < 0)
-        goto failed;
-    if (tls_client_new(&client, &setup.tls_client, error, error_size) < 0)
-        goto failed;
+    if (make_server(config, false, &setup.tls, error, error_size) < 0 ||
+        (old && make_server(config, true, &setup.tls_old, error, error_size) < 0) ||
+        tls_client_new(&client, &setup.tls_client, error, error_size) < 0) {
+        setup_drop(&setup);
+        return -1;
+    }
     *ret_setup = setup;
     return 0;
-
-failed:
-    setup_drop(&setup);
-    return -1;
 }

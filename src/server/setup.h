@@ -2,14 +2,19 @@
  * anew. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "server/worker.h"
 
-/* The certificate to use: the one named, or the local CA's in the state folder. Both must hold
- * PATH_MAX. */
-void setup_certificate(const struct config *config, char *certificate, char *key, size_t size);
-/* 0, or -1 with a sentence in `error`. The setup holds a reference to config. */
-int setup_make(struct config *config, struct worker_setup *ret_setup, char *error,
+/* The certificate to use: the one named, or the local CA's in the state folder, where old boards
+ * have one of their own. Both must hold PATH_MAX. */
+void setup_certificate(const struct config *config, bool old, char *certificate, char *key,
+                       size_t size);
+/* old: there is a listener for old boards, and tls_old is to be made. 0, or -1 with a sentence in
+ * `error`. The setup holds a reference to config. */
+int setup_make(struct config *config, bool old, struct worker_setup *ret_setup, char *error,
                size_t error_size) __attribute__((warn_unused_result));
+/* Is a certificate named that boards without ECDHE have no cipher for? */
+bool setup_shuts_out_old(const struct config *config);
 void setup_drop(struct worker_setup *setup);

@@ -309,7 +309,11 @@ static void add_addresses(struct names *names)
     freeifaddrs(interfaces);
 }
 
-int state_ensure_certificate(const char *folder, char *error, size_t error_size)
+typedef int ensure_server(const char *folder, const char *const *names, size_t name_count,
+                          char *error, size_t error_size);
+
+static int ensure_certificate(ensure_server *ensure, const char *folder, char *error,
+                              size_t error_size)
 {
     struct names names = {0};
     add_name(&names, "localhost");
@@ -317,9 +321,23 @@ int state_ensure_certificate(const char *folder, char *error, size_t error_size)
     add_name(&names, "::1");
     add_host_names(&names);
     add_addresses(&names);
-    int result =
-        pki_ensure_server(folder, (const char *const *)names.items, names.count, error, error_size);
+    int result = ensure(folder, (const char *const *)names.items, names.count, error, error_size);
     for (size_t i = 0; i < names.count; i++)
         free(names.items[i]);
     return result;
+}
+
+int state_ensure_certificate(const char *folder, char *error, size_t error_size)
+{
+    return ensure_certificate(pki_ensure_server, folder, error, error_size);
+}
+
+int state_ensure_old_certificate(const char *folder, char *error, size_t error_size)
+{
+    char old[PATH_MAX];
+    if ((size_t)snprintf(old, sizeof old, "%s/old", folder) >= sizeof old) {
+        snprintf(error, error_size, "the state folder's name is too long");
+        return -1;
+    }
+    return ensure_certificate(pki_ensure_rsa_server, old, error, error_size);
 }

@@ -20,3 +20,6 @@ int state_ensure_token(const char *folder, char *token, size_t token_size, bool 
  * and addresses. */
 int state_ensure_certificate(const char *folder, char *error, size_t error_size)
     __attribute__((warn_unused_result));
+/* The same in FOLDER/old, of an RSA CA of its own, for the listener of old boards. */
+int state_ensure_old_certificate(const char *folder, char *error, size_t error_size)
+    __attribute__((warn_unused_result));

@@ -15,6 +15,8 @@
 #define WRITES_PER_TURN 16
 /* For the last words of a session whose device doesn't read them. */
 #define FINISH_TIME 5000000
+/* For reading what a device left, when no half-open limit is set. */
+#define GONE_TIME 30000000
 
 static const struct conn_callbacks callbacks;
 
@@ -38,6 +40,8 @@ static void service_soon(struct tunnel *tunnel)
 static void arm(struct tunnel *tunnel)
 {
     uint64_t deadline = plex_session_deadline(tunnel->session);
+    if (tunnel->gone_reason && tunnel->gone_until < deadline)
+        deadline = tunnel->gone_until;
     if (deadline != tunnel->timer.when && !tunnel->finish_reason)
         timer_start(&tunnel->timer, deadline);
 }
@@ -109,6 +113,24 @@ void tunnel_finish(struct tunnel *tunnel, const char *reason)
     service_soon(tunnel);
 }
 
+/* The device is gone, while what it sent last waits to be read: until the end of this turn, or as
+ * long as a slow target holds it up; it has the half-open limit for that. */
+static void let_go(struct tunnel *tunnel, const char *reason)
+{
+    struct worker *worker = tunnel->worker;
+    uint64_t limit = worker->setup.config->settings.half_open_timeout;
+    if (tunnel->gone_reason)
+        return;
+    if (!tunnel->session || tunnel->finish_reason) {
+        tunnel_close(tunnel, reason);
+        return;
+    }
+    tunnel->gone_reason = reason;
+    tunnel->gone_until = loop_now(worker->loop) + (limit ? limit : GONE_TIME);
+    tunnel->read_on = true;
+    service_soon(tunnel);
+}
+
 /* The session is over by a fault: the device is told, then the tunnel closes. */
 static void fault(struct tunnel *tunnel, int error)
 {
@@ -134,8 +156,9 @@ static int keep_left(struct tunnel *tunnel, const unsigned char *bytes, size_t s
 
 static int feed(struct tunnel *tunnel, const unsigned char *bytes, size_t size, size_t *ret_taken)
 {
-    int error =
-        plex_session_feed(tunnel->session, bytes, size, loop_now(tunnel->worker->loop), ret_taken);
+    /* The time as it is, not as it was when the turn began: round trips are measured by it. */
+    int error = plex_session_feed(tunnel->session, bytes, size,
+                                  loop_update_now(tunnel->worker->loop), ret_taken);
     if (error < 0)
         fault(tunnel, error);
     return error;
@@ -189,34 +212,31 @@ static const char *read_tunnel(struct tunnel *tunnel)
     return NULL;
 }
 
-/* Pulls and writes until there is nothing, the socket is full, or the turn's share is used. Returns
- * a reason when the tunnel is to be closed. */
-static const char *write_records(struct tunnel *tunnel, bool *ret_more)
+/* How far writing came in a turn. */
+enum written { WRITTEN_ALL, WRITTEN_SHARE, WRITTEN_TILL_FULL, WRITTEN_FAILED };
+
+/* Pulls and writes until there is nothing, the socket is full, or the turn's share is used. */
+static enum written write_records(struct tunnel *tunnel)
 {
     struct worker *worker = tunnel->worker;
     for (int i = 0; conn_can_write(tunnel->conn); i++) {
-        if (i == WRITES_PER_TURN) {
-            *ret_more = plex_session_has_output(tunnel->session);
-            return NULL;
-        }
+        if (i == WRITES_PER_TURN)
+            return WRITTEN_SHARE;
         size_t size = plex_session_pull(tunnel->session, worker->out, sizeof worker->out,
-                                        loop_now(worker->loop));
+                                        loop_update_now(worker->loop));
         if (size == 0)
-            return tunnel->finish_reason;
+            return WRITTEN_ALL;
         if (conn_write(tunnel->conn, worker->out, size) == CONN_FAILED)
-            return conn_error_text(tunnel->conn);
+            return WRITTEN_FAILED;
     }
-    return NULL;
+    return WRITTEN_TILL_FULL;
 }
 
-static const char *write_tunnel(struct tunnel *tunnel, bool *ret_more)
+static enum written write_tunnel(struct tunnel *tunnel)
 {
-    *ret_more = false;
     conn_cork(tunnel->conn);
-    const char *over = write_records(tunnel, ret_more);
-    if (conn_uncork(tunnel->conn) < 0)
-        over = conn_error_text(tunnel->conn);
-    return over;
+    enum written written = write_records(tunnel);
+    return conn_uncork(tunnel->conn) < 0 ? WRITTEN_FAILED : written;
 }
 
 /* All that a tunnel does in a turn, however many events asked for it. */
@@ -224,20 +244,26 @@ static void service(struct loop_deferred *deferred)
 {
     struct tunnel *tunnel = (struct tunnel *)((char *)deferred - offsetof(struct tunnel, service));
     struct worker *worker = tunnel->worker;
+    enum written written = WRITTEN_ALL;
     const char *over = NULL;
-    bool more = false;
     if (!tunnel->session)
         return;
     if (tunnel->read_on)
         over = read_tunnel(tunnel);
-    if (!over)
-        over = write_tunnel(tunnel, &more);
+    if (!over && !tunnel->gone_reason)
+        written = write_tunnel(tunnel);
+    if (!over && written == WRITTEN_ALL)
+        over = tunnel->finish_reason;
     if (over) {
-        tunnel_close(tunnel, over);
+        tunnel_close(tunnel, tunnel->gone_reason ? tunnel->gone_reason : over);
+        return;
+    }
+    if (written == WRITTEN_FAILED) {
+        let_go(tunnel, conn_error_text(tunnel->conn));
         return;
     }
     arm(tunnel);
-    if (more || tunnel->read_on)
+    if (tunnel->read_on || (written == WRITTEN_SHARE && plex_session_has_output(tunnel->session)))
         loop_defer_next(worker->loop, &tunnel->service);
     note_credit(worker);
 }
@@ -273,7 +299,7 @@ static void on_ready(struct conn *conn)
 
 static void on_hangup(struct conn *conn)
 {
-    tunnel_close(conn_user(conn), "device hung up");
+    let_go(conn_user(conn), "device hung up");
 }
 
 static void on_failed(struct conn *conn)
@@ -281,7 +307,7 @@ static void on_failed(struct conn *conn)
     struct tunnel *tunnel = conn_user(conn);
     if (!tunnel->session)
         counter_add(&counters(tunnel)->handshakes_failed, 1);
-    tunnel_close(tunnel, conn_error_text(conn));
+    let_go(tunnel, conn_error_text(conn));
 }
 
 static const struct conn_callbacks callbacks = {
@@ -297,6 +323,10 @@ static void on_timer(struct timer *timer)
     struct tunnel *tunnel = (struct tunnel *)((char *)timer - offsetof(struct tunnel, timer));
     if (tunnel->finish_reason) {
         tunnel_close(tunnel, tunnel->finish_reason);
+        return;
+    }
+    if (tunnel->gone_reason && loop_now(tunnel->worker->loop) >= tunnel->gone_until) {
+        tunnel_close(tunnel, tunnel->gone_reason);
         return;
     }
     if (!tunnel->session) {
@@ -348,7 +378,7 @@ void tunnel_open(struct worker *worker, int fd, const union address *peer, uint6
 no_conn:
     worker_drop_slot(worker, tunnel->slot);
 no_tunnel:
-    log_write(LOG_ERROR, LOG_FIELDS(LOG_NUMBER("tunnel", id)),
+    log_write(worker->draining ? LOG_INFO : LOG_ERROR, LOG_FIELDS(LOG_NUMBER("tunnel", id)),
               worker->draining ? "tunnel dropped: server drains"
                                : "tunnel dropped: out of memory or descriptors");
     free(tunnel);

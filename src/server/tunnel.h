@@ -29,7 +29,9 @@ struct tunnel {
     uint32_t left_size, left_taken;
     uint64_t id;
     uint64_t opened_at;
-    char *owner;               /* NULL until authenticated */
+    char *owner;             /* NULL until authenticated */
+    const char *gone_reason; /* set: the device hears nothing any more; what it sent is read */
+    uint64_t gone_until;
     const char *finish_reason; /* set: closed as soon as what the session has to say is sent */
     union address peer;
     uint32_t slot, generation;

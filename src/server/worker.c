@@ -73,7 +73,7 @@ static void tell_drained(struct loop_message *message)
 
 void worker_check_drained(struct worker *worker)
 {
-    if (!worker->draining || worker->told_drained || worker->tunnel_count)
+    if (!worker->draining || worker->told_drained || worker->tunnel_count || worker->linger_count)
         return;
     struct drained_message *drained = malloc(sizeof *drained);
     if (!drained)
@@ -98,6 +98,7 @@ static void stop(struct worker *worker)
     worker->told_drained = true; /* nobody waits to hear it any more */
     while (worker->tunnels)
         tunnel_close(worker->tunnels, "server stops");
+    outbound_linger_stop(worker);
     loop_stop(worker->loop);
 }
 
@@ -185,6 +186,7 @@ static void *run(void *argument)
 static void free_worker(struct worker *worker)
 {
     outbound_free_list(worker->reclaim);
+    worker->reclaim = NULL; /* the loop may still bring free_reclaimed() */
     if (worker->resolver)
         resolver_free(worker->resolver);
     if (worker->loop)
@@ -198,8 +200,11 @@ int worker_start(unsigned index, const struct worker_host *host, const struct wo
                  struct worker **ret_worker)
 {
     struct worker *worker = calloc(1, sizeof *worker);
-    if (!worker)
+    if (!worker) {
+        struct worker_setup unused = *setup;
+        setup_drop(&unused);
         return -ENOMEM;
+    }
     worker->index = index;
     worker->host = host;
     worker->alive = true;

@@ -21,11 +21,12 @@
 
 struct tunnel;
 struct outbound;
+struct outbound_linger;
 
 /* What the main thread makes anew at each reload, for each worker its own. */
 struct worker_setup {
     struct config *config;
-    struct tls_context *tls, *tls_old, *tls_client; /* tls_old may be NULL */
+    struct tls_context *tls, *tls_old, *tls_client; /* tls_old: NULL without old listener */
 };
 
 /* What a worker needs of the rest of the server; borrowed, outlives it. */
@@ -60,6 +61,10 @@ struct worker {
     uint32_t tunnel_count;
     struct tunnel_slot *slots;
     uint32_t slot_count, free_slot; /* free_slot == slot_count: none */
+
+    struct outbound_linger *lingers; /* outbounds whose tunnels closed before all was delivered */
+    uint32_t linger_count;
+    size_t linger_bytes; /* held by them when they began */
 
     struct outbound *reclaim; /* over in this turn, freed at its end */
     struct loop_deferred reclaim_deferred;

@@ -334,7 +334,7 @@ read -r token
 case "$token" in
     good) echo anna; exit 0 ;;
     silent) exit 0 ;;
-    slow) while [ ! -e "$0.go" ]; do sleep 0.05; done; echo slow ;;
+    slow) read -r go <"$0.go"; echo slow ;;
     broken) exit 7 ;;
     killed) kill -9 $$ ;;
     endless) exec sleep 1000 ;;
@@ -349,11 +349,14 @@ esac
         with open(cls.path, "w") as file:
             file.write(cls.SCRIPT)
         os.chmod(cls.path, stat.S_IRWXU)
+        os.mkfifo(cls.path + ".go")
+        cls.go = os.open(cls.path + ".go", os.O_RDWR)  # both ways, for neither end is to wait for the other to open it
         cls.server = Server("--auth-exec", cls.path, "--auth-check-timeout", "2s", token=None)
 
     @classmethod
     def tearDownClass(cls):
         super().tearDownClass()
+        os.close(cls.go)
         cls.folder.cleanup()
 
     def test_accepted(self):
@@ -381,8 +384,7 @@ esac
         tunnel.post_token("slow")
         self.assert_goes_on(self.tunnel(token="good"))
         self.assertEqual(len(tunnel.control), 0)
-        with open(self.path + ".go", "w"):
-            pass
+        os.write(self.go, b"go\n")
         self.assertTrue(tunnel.next_control().json["object"]["authed"])
 
 

@@ -401,6 +401,25 @@ class Floods(BadInputTest):
         self.assert_bounded(before)
         tunnel.close()
 
+    def test_much_on_its_way_to_a_deaf_target(self):
+        """A device that stops at `error`, with all that its own and our kernel held for the substream: dropped, no fault."""
+        target = self.target(targets.deaf)
+        echo = self.target(targets.echo)
+        tunnel = self.tunnel()
+        deaf = tunnel.dial(target.port)
+        sibling = tunnel.dial(echo.port)
+        while not deaf.over and not tunnel.ended:
+            if not tunnel.unsent:
+                tunnel.unsent += frame(deaf.channel, DATA, bytes(16000)) * 4
+            try:
+                tunnel.pump(deadline(), "room to write")
+            except Closed:
+                pass
+        self.assertEqual(tunnel.fault, None)
+        self.assertEqual(deaf.wait_over()[0], "stalled: the target takes no data")
+        tunnel.send_raw(frame(sibling.channel, DATA, b"sibling"), deadline(40))
+        self.assertEqual(sibling.recv(7, 40), b"sibling")
+
     def test_downloads_that_nobody_reads(self):
         """A device that doesn't read its tunnel isn't sent more than what is on its way: the target is not read."""
         def pour(connection, target):

@@ -230,16 +230,25 @@ class Reload(ServerPerTest):
             self.goes_on(substream)
 
     def test_under_load(self):
-        """A hundred reloads while a tunnel carries data."""
+        """Reload after reload while a tunnel carries data."""
         server = self.start()
         substream = self.tunnel(server, V1).dial(self.target().port)
-        for _ in range(20):
+        for _ in range(10):
             start = len(server.lines)
+            server.signal(signal.SIGHUP)
             for _ in range(5):
-                server.signal(signal.SIGHUP)
                 self.goes_on(substream)
             server.wait_log("configuration reloaded", start)
         server.stop()
+
+
+    def test_the_end_doesnt_wait_for_a_reload(self):
+        """Both signals are there at once."""
+        server = self.start()
+        for number in signal.SIGSTOP, signal.SIGHUP, signal.SIGTERM, signal.SIGCONT:
+            server.signal(number)
+        self.assert_clean(server)
+        self.assertEqual(server.find("configuration reloaded"), [])
 
 
 class Start(unittest.TestCase):

@@ -31,7 +31,8 @@ class Life:
         self.left = dice.choice((0, 10, 5000, 70000))
         self.ended = False
         kind = dice.choice(list(ports) + ["unasked"])
-        if kind != "unasked":
+        self.asked = kind != "unasked"
+        if self.asked:
             host = dice.choice(("127.0.0.1", "127.0.0.1", "localhost"))
             self.post(JSON, compact({"event": "custom", "emitArgs": ["_pls_connect", ports[kind], host]}))
         if dice.random() < 0.2:
@@ -51,7 +52,8 @@ class Life:
         if chance < 0.03 and self.tunnel.has("reset"):
             self.post(RESET, struct.pack(">H", dice.randrange(65536)))
             self.ended = True
-        elif not self.left or chance < 0.05:
+        elif not self.left or chance < 0.05 or not self.asked and substream.credit == 0:
+            # (Without a target nobody takes what was sent, and no more credit comes.)
             self.post(JSON, END)
             self.ended = True
         else:

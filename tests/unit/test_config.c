@@ -220,18 +220,18 @@ static void test_errors(void **state)
     assert_fails(f, "--window 1m --credit-limit 64k",
                  "credit-limit must be at least as large as window");
     assert_fails(f, "--listen nowhere",
-                 "listen: \"nowhere\" is not ADDR:PORT, [ADDR]:PORT or PORT");
+                 "--listen: \"nowhere\" is not ADDR:PORT, [ADDR]:PORT or PORT");
     assert_fails(f, "--listen-old 1:2:3",
-                 "listen-old: \"1:2:3\" is not ADDR:PORT, [ADDR]:PORT or PORT");
+                 "--listen-old: \"1:2:3\" is not ADDR:PORT, [ADDR]:PORT or PORT");
     assert_fails(f, "--admin 192.0.2.1:80", "admin: 192.0.2.1:80 is not a loopback address");
     assert_fails(f, "--admin 80", "admin: 80 is not a loopback address");
-    assert_fails(f, "--admin x", "admin: \"x\" is not ADDR:PORT");
+    assert_fails(f, "--admin x", "--admin: \"x\" is not ADDR:PORT, [ADDR]:PORT or PORT");
     assert_fails(
         f, "--egress-deny 10.0.0.1/8",
-        "egress-deny: \"10.0.0.1/8\" is not a range of addresses like 192.0.2.0/24 (with no bits "
+        "--egress-deny: \"10.0.0.1/8\" is not a range of addresses like 192.0.2.0/24 (with no bits "
         "set beyond its length)");
     assert_fails(f, "--egress-allow 10.0.0.0/8:x",
-                 "egress-allow: \"x\" is not a port or range of ports from 1 to 65535");
+                 "--egress-allow: \"x\" is not a port or range of ports from 1 to 65535");
     assert_fails(f, "--token-file /nonexistent/t",
                  "token-file: /nonexistent/t: No such file or directory");
     assert_fails(f, "--max-substreams 32768", "--max-substreams: must be from 1 to 32767");

@@ -90,6 +90,48 @@ static void test_what_exists_is_kept(void **state)
     test_remove_folder(folder);
 }
 
+/* What a board of 2014 can use: RSA all the way, and a key that may encipher. */
+static void test_rsa_for_clients_without_ecdhe(void **state)
+{
+    char *folder = test_folder(), before[65], after[65];
+    const char *const names[] = {"localhost", "192.0.2.7"};
+    for (int i = 0; i < 2; i++) { /* the second time it is there already */
+        assert_int_equal(pki_ensure_rsa_server(folder, names, 2, error, sizeof error), 0);
+        fingerprint(folder, "server.pem", i ? after : before);
+    }
+    assert_string_equal(before, after);
+    X509 *ca = load(folder, "ca.pem"), *server = load(folder, "server.pem");
+    assert_int_equal(X509_verify(server, X509_get0_pubkey(ca)), 1);
+    for (int i = 0; i < 2; i++) {
+        X509 *certificate = i ? server : ca;
+        assert_int_equal(EVP_PKEY_get_base_id(X509_get0_pubkey(certificate)), EVP_PKEY_RSA);
+        assert_int_equal(EVP_PKEY_get_bits(X509_get0_pubkey(certificate)), 2048);
+        assert_int_equal(X509_get_signature_nid(certificate), NID_sha256WithRSAEncryption);
+        assert_int_equal(X509_get_version(certificate), X509_VERSION_3);
+    }
+    assert_true(X509_get_key_usage(server) & KU_KEY_ENCIPHERMENT);
+    assert_int_equal(X509_check_ip_asc(server, "192.0.2.7", 0), 1);
+    assert_int_equal(mode_of(test_path(folder, "server.key")), 0600);
+    X509_free(ca);
+    X509_free(server);
+    test_remove_folder(folder);
+}
+
+static void test_is_rsa(void **state)
+{
+    char *folder = test_folder();
+    const char *const names[] = {"localhost"};
+    assert_false(pki_is_rsa(test_path(folder, "server.pem")));
+    ensure(folder, "localhost", NULL);
+    assert_false(pki_is_rsa(test_path(folder, "server.pem")));
+    for (int i = 0; i < 4; i++)
+        unlink(test_path(
+            folder, ((const char *const[]){"ca.pem", "ca.key", "server.pem", "server.key"})[i]));
+    assert_int_equal(pki_ensure_rsa_server(folder, names, 1, error, sizeof error), 0);
+    assert_true(pki_is_rsa(test_path(folder, "server.pem")));
+    test_remove_folder(folder);
+}
+
 /* As after a crash between the two renames: the key is new, the certificate is not. */
 static void test_mismatched_pair_is_made_anew(void **state)
 {
@@ -181,6 +223,8 @@ int main(void)
         cmocka_unit_test(test_makes_the_folder_and_keeps_keys_to_itself),
         cmocka_unit_test(test_certificate_is_of_the_ca_and_for_its_names),
         cmocka_unit_test(test_what_exists_is_kept),
+        cmocka_unit_test(test_rsa_for_clients_without_ecdhe),
+        cmocka_unit_test(test_is_rsa),
         cmocka_unit_test(test_mismatched_pair_is_made_anew),
         cmocka_unit_test(test_certificate_is_renewed_a_month_before_its_end),
         cmocka_unit_test(test_says_what_is_wrong),

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "net/pki.h"
 #include "server/state.h"
 
 static char root[64], error[512];
@@ -214,6 +215,17 @@ static void test_the_certificate_names_this_machine(void **state)
     X509_free(certificate);
 }
 
+static void test_old_boards_have_a_ca_of_their_own(void **state)
+{
+    (void)state;
+    if (state_ensure_old_certificate(root, error, sizeof error) < 0)
+        fail_msg("%s", error);
+    assert_int_equal(mode("old"), 0700);
+    assert_int_equal(mode("old/server.key"), 0600);
+    assert_int_equal(access(below("ca.pem"), F_OK), -1);
+    assert_true(pki_is_rsa(below("old/server.pem")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +239,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_operators_own_token_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unfit_token_files_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_certificate_names_this_machine, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_old_boards_have_a_ca_of_their_own, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
