@@ -239,6 +239,18 @@ static enum written write_tunnel(struct tunnel *tunnel)
     return conn_uncork(tunnel->conn) < 0 ? WRITTEN_FAILED : written;
 }
 
+/* What would be said to a device that is gone: dropped, for a session that waits to say it doesn't
+ * take what came before the end. */
+static enum written drop_records(struct tunnel *tunnel)
+{
+    struct worker *worker = tunnel->worker;
+    for (int i = 0; i < WRITES_PER_TURN; i++)
+        if (plex_session_pull(tunnel->session, worker->out, sizeof worker->out,
+                              loop_now(worker->loop)) == 0)
+            return WRITTEN_ALL;
+    return WRITTEN_SHARE;
+}
+
 /* All that a tunnel does in a turn, however many events asked for it. */
 static void service(struct loop_deferred *deferred)
 {
@@ -250,8 +262,8 @@ static void service(struct loop_deferred *deferred)
         return;
     if (tunnel->read_on)
         over = read_tunnel(tunnel);
-    if (!over && !tunnel->gone_reason)
-        written = write_tunnel(tunnel);
+    if (!over)
+        written = tunnel->gone_reason ? drop_records(tunnel) : write_tunnel(tunnel);
     if (!over && written == WRITTEN_ALL)
         over = tunnel->finish_reason;
     if (over) {
