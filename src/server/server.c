@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -342,6 +343,7 @@ static void on_watchdog(struct timer *timer)
         notify_watchdog();
     else
         log_write(LOG_ERROR, LOG_NO_FIELDS, "a worker doesn't answer");
+    notify_status("%" PRIu64 " tunnels", admission_tunnels(server->admission));
     timer_start(timer, loop_now(server->loop) + server->watchdog_interval);
 }
 
