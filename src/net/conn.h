@@ -122,8 +122,12 @@ const char *conn_error_code(const struct conn *conn);
 const char *conn_error_text(const struct conn *conn);
 
 bool conn_peer_address(const struct conn *conn, union address *ret_address);
-/* TLS facts once ready: version name, whether the session was resumed, ALPN ("" without). */
+/* TLS facts once ready: version name, whether the session was resumed. */
 const char *conn_tls_version(const struct conn *conn);
 bool conn_tls_resumed(const struct conn *conn);
+/* The protocol agreed on, "" without; the name that the client asked for (server side), "" without.
+ * Valid as long as the conn. */
+const char *conn_tls_alpn(const struct conn *conn);
+const char *conn_tls_server_name(const struct conn *conn);
 /* Bytes held in user space for this connection beyond its idle cost (left-overs). */
 size_t conn_buffered(const struct conn *conn);
