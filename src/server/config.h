@@ -112,6 +112,7 @@ struct config {
     /* Of the plain HTTP listener as visitors use it, 0: there is none; that of https is
      * edge.https_port. See config_set_edge_ports(). */
     uint16_t edge_http_port;
+    uint16_t edge_https_listener; /* https's port as it is here */
     bool state_token; /* no token, OAuth or program is named: the token is that of FOLDER/token, */
     bool made_token;  /* which was made just now */
     /* Engine settings for a server session; callbacks, allocator and budget are set by each worker
