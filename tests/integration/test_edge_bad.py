@@ -146,7 +146,7 @@ class AgentTest(EdgeTest):
         self.assertTrue(tunnel.authenticate(TOKEN, ["flow", "ping", "reset", "goaway", "inbound"]))
         tunnel.send_json(0, {"type": "message", "object": {"register": {
             "service": service, "name": name, "type": kind, "instance": name}}})
-        answer = tunnel.next_control()
+        answer = tunnel.next_control().json
         self.assertIn("registered", answer["object"], answer)
         return tunnel, answer["object"]["registered"]
 
@@ -171,7 +171,7 @@ class AgentTest(EdgeTest):
         tunnel, socket_ = self.lying_agent("overruns")
         with self.server.raw(socket_["port"]) as visitor:
             visitor.sendall(b"x")
-            opened = tunnel.next_control()
+            opened = tunnel.next_control().json
             self.assertEqual(opened["name"], "inbound")
             for _ in range(400):
                 try:
@@ -190,7 +190,7 @@ class AgentTest(EdgeTest):
                     {"service": "b", "name": "n", "type": "http", "instance": "i", "host_header": "a\r\nX: y"},
                     {"service": "b", "name": 5, "type": "http", "instance": "i"}):
             tunnel.send_json(0, {"type": "message", "object": {"register": bad}})
-            answer = tunnel.next_control()
+            answer = tunnel.next_control().json
             self.assertIn("refused", answer["object"], bad)
         self.assert_edge_lives()
 
@@ -204,7 +204,7 @@ class AgentTest(EdgeTest):
         self.assertTrue(tunnel.authenticate("another-token", ["flow", "ping", "reset", "goaway", "inbound"]))
         tunnel.send_json(0, {"type": "message", "object": {"register": {
             "service": "s", "name": "mine", "type": "https", "instance": "i", "hostname": mine.host}}})
-        answer = tunnel.next_control()
+        answer = tunnel.next_control().json
         self.assertEqual(answer["object"]["refused"]["code"], "NAME_TAKEN")
         for _ in range(4):
             self.assertEqual(server.curl(mine.url)[0], 200)
