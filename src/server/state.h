@@ -23,3 +23,7 @@ int state_ensure_certificate(const char *folder, char *error, size_t error_size)
 /* The same in FOLDER/old, of an RSA CA of its own, for the listener of old boards. */
 int state_ensure_old_certificate(const char *folder, char *error, size_t error_size)
     __attribute__((warn_unused_result));
+/* FOLDER/edge/server.pem and server.key from the same CA as server.pem, for "*.DOMAIN" and DOMAIN;
+ * made anew when they end soon or the domain has changed. */
+int state_ensure_edge_certificate(const char *folder, const char *domain, char *error,
+                                  size_t error_size) __attribute__((warn_unused_result));

@@ -364,10 +364,21 @@ static void add(struct worker *worker, struct tunnel *tunnel)
     counter_add(&worker->counters.tunnels_opened, 1);
 }
 
-void tunnel_open(struct worker *worker, int fd, const union address *peer, uint64_t id, bool old)
+/* Who read from it before made it non-blocking then. */
+static int open_conn(struct tunnel *tunnel, int fd, const void *left, size_t left_size)
+{
+    struct loop *loop = tunnel->worker->loop;
+    if (left_size == 0)
+        return conn_open(loop, fd, &callbacks, tunnel, &tunnel->conn);
+    return conn_attach(loop, fd, left, left_size, &callbacks, tunnel, &tunnel->conn);
+}
+
+void tunnel_open(struct worker *worker, int fd, const void *left, size_t left_size,
+                 const union address *peer, uint64_t id, bool old)
 {
     struct tls_context *tls = old ? worker->setup.tls_old : worker->setup.tls;
-    struct tunnel *tunnel = worker->draining ? NULL : calloc(1, sizeof *tunnel);
+    bool ends = worker->draining || worker->stopped;
+    struct tunnel *tunnel = ends ? NULL : calloc(1, sizeof *tunnel);
     if (!tunnel || worker_take_slot(worker, tunnel, &tunnel->slot, &tunnel->generation) < 0)
         goto no_tunnel;
     tunnel->worker = worker;
@@ -376,7 +387,7 @@ void tunnel_open(struct worker *worker, int fd, const union address *peer, uint6
     tunnel->old = old;
     tunnel->opened_at = loop_now(worker->loop);
     tunnel->service.run = service;
-    if (conn_open(worker->loop, fd, &callbacks, tunnel, &tunnel->conn) < 0)
+    if (open_conn(tunnel, fd, left, left_size) < 0)
         goto no_conn;
     timer_init(&tunnel->timer, worker->loop, on_timer);
     timer_start(&tunnel->timer,
@@ -390,9 +401,9 @@ void tunnel_open(struct worker *worker, int fd, const union address *peer, uint6
 no_conn:
     worker_drop_slot(worker, tunnel->slot);
 no_tunnel:
-    log_write(worker->draining ? LOG_INFO : LOG_ERROR, LOG_FIELDS(LOG_NUMBER("tunnel", id)),
-              worker->draining ? "tunnel dropped: server drains"
-                               : "tunnel dropped: out of memory or descriptors");
+    log_write(ends ? LOG_INFO : LOG_ERROR, LOG_FIELDS(LOG_NUMBER("tunnel", id)),
+              ends ? "tunnel dropped: server drains"
+                   : "tunnel dropped: out of memory or descriptors");
     free(tunnel);
     close(fd);
     admission_report(worker->host->admission, peer, ADMISSION_GONE_UNAUTHED);

@@ -40,7 +40,10 @@ struct tunnel {
     bool old, read_on;
 };
 
-void tunnel_open(struct worker *worker, int fd, const union address *peer, uint64_t id, bool old);
+/* Takes fd. left: what was read from it before the handshake, as conn_attach() has it; else NULL.
+ */
+void tunnel_open(struct worker *worker, int fd, const void *left, size_t left_size,
+                 const union address *peer, uint64_t id, bool old);
 /* The reason goes to the log (static text). Not from within an engine callback: tunnel_finish() is
  * for there. */
 void tunnel_close(struct tunnel *tunnel, const char *reason);
