@@ -113,8 +113,10 @@ void edge_drain(struct edge *edge)
     edge->draining = true;
     for (struct visitor *visitor = edge->visitors, *next; visitor; visitor = next) {
         next = visitor->next;
-        if (visitor->phase == VISITOR_HTTP)
+        if (visitor->phase == VISITOR_HTTP) {
+            http_visit_drain(visitor->http);
             visitor_work(visitor);
+        }
     }
 }
 

@@ -296,18 +296,18 @@ void visitor_forget(struct visitor *visitor)
 /* --- The door out --- */
 
 /* A request whose end nobody will see any more still has its record. */
-static void give_up_exchange(struct visitor *visitor)
+static void end_exchange(struct visitor *visitor)
 {
-    static const struct http_record none = {"", "", "", "", "", 0, 0, 0, false, false};
     visitor->busy = true;
-    if (visitor->has_exchange)
-        http_visit_service_ended(visitor->http);
-    if (visitor->has_exchange)
+    if (visitor->is_direct)
+        http_visit_count_raw(visitor->http, visitor->bytes_in, visitor->bytes_out);
+    if (visitor->is_done) {
         http_visit_visitor_ended(visitor->http);
+        http_visit_service_ended(visitor->http);
+    } else {
+        http_visit_abort(visitor->http);
+    }
     visitor->busy = false;
-    if (visitor->has_exchange)
-        visitor_record_request(visitor, &none);
-    visitor->has_exchange = false;
 }
 
 static void write_log(const struct visitor *visitor, const char *reason)
@@ -341,7 +341,7 @@ void visitor_close(struct visitor *visitor, bool orderly, const char *reason)
         visitor->error = reason;
     bool is_whole = orderly && !visitor->has_exchange;
     if (visitor->http && visitor->has_exchange)
-        give_up_exchange(visitor);
+        end_exchange(visitor);
     else if (!visitor->http && visitor->phase == VISITOR_RAW)
         visitor_record_connection(visitor, visitor->is_connected || visitor->answer_at ? 200 : 502);
     write_log(visitor, reason);

@@ -141,22 +141,16 @@ void visitor_http_join(struct visitor *visitor)
 
 /* --- Work --- */
 
-static bool has_output(const struct visitor *visitor)
-{
-    size_t to_service, to_visitor;
-    http_visit_service_output(visitor->http, &to_service);
-    http_visit_visitor_output(visitor->http, &to_visitor);
-    return to_service || to_visitor;
-}
-
-/* After an upgrade the http_visit has nothing to do any more but to tell of it at the end. */
+/* After an upgrade the http_visit has nothing to do any more but to tell of it at the end. An end
+ * that came by the way is passed on here. */
 static void go_direct(struct visitor *visitor)
 {
-    if (!visitor->inbound || visitor->service_ended || visitor->visitor_ended || visitor->is_over ||
-        has_output(visitor))
+    if (!http_visit_is_raw(visitor->http))
         return;
     visitor->is_direct = true;
     visitor->phase = VISITOR_RAW;
+    if (visitor->is_over)
+        conn_shutdown(visitor->conn);
     visitor->busy = true;
     relay_join(&visitor->relay, &relay_conn_ops, visitor->conn);
     visitor->busy = false;
@@ -177,10 +171,6 @@ static void settle_state(struct visitor *visitor)
         else if (!length)
             visitor_close(visitor, true, "closed");
         break;
-    case HTTP_VISIT_IDLE:
-        if (visitor->edge->draining && !has_output(visitor))
-            visitor_close(visitor, true, "draining");
-        break;
     default:
         break;
     }
@@ -193,8 +183,10 @@ static void settle(struct visitor *visitor)
         visitor_close(visitor, false, "VISITOR_GONE");
         return;
     }
-    if (visitor->is_over)
+    if (visitor->is_over && http_visit_state(visitor->http) != HTTP_VISIT_RAW)
         visitor_service_over(visitor);
+    if (visitor->has_answered && visitor->seen)
+        visitor_forget_seen(visitor);
     if (visitor->is_stale)
         visitor_drop_inbound(visitor, true);
     if (visitor->needs_route)
@@ -256,11 +248,12 @@ void visitor_http_start(struct visitor *visitor)
         return;
     }
     visitor->request_at = visitor->active_at = loop_now(edge->loop);
-    if (visitor->seen_size) {
-        visitor->busy = true;
+    visitor->busy = true;
+    if (edge->draining)
+        http_visit_drain(visitor->http);
+    if (visitor->seen_size)
         feed(visitor, visitor->seen, visitor->seen_size);
-        visitor->busy = false;
-    }
+    visitor->busy = false;
     visitor_work(visitor);
 }
 
@@ -284,7 +277,8 @@ uint64_t visitor_http_deadline(const struct visitor *visitor)
     case HTTP_VISIT_EXCHANGE:
         if (!visitor->answer_at && config->answer_timeout)
             return visitor->active_at + config->answer_timeout;
-        return visitor->has_fin ? visitor->active_at + LOOK_TIME : UINT64_MAX;
+        return visitor->has_fin || visitor->visitor_ended ? visitor->active_at + LOOK_TIME
+                                                          : UINT64_MAX;
     case HTTP_VISIT_CLOSING:
         return visitor->active_at + CLOSING_TIME;
     case HTTP_VISIT_ROUTING:

@@ -66,6 +66,7 @@ static void handle_gone(struct visitor *visitor)
                    1);
         visitor_close(visitor, false, page_code(page_of(gone)));
     } else if (visitor->relay.shut_down) {
+        visitor->is_done = true;
         visitor_close(visitor, true, "closed");
     }
 }

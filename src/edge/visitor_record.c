@@ -95,15 +95,16 @@ void visitor_record_request(struct visitor *visitor, const struct http_record *h
         .referer = http->referer,
         .user_agent = http->user_agent,
         .status = http->status,
-        .bytes_in = http->bytes_in + visitor->bytes_in,
-        .bytes_out = http->bytes_out + visitor->bytes_out,
+        .bytes_in = http->bytes_in,
+        .bytes_out = http->bytes_out,
     };
     judge(visitor, http);
     if (!http->is_own && !visitor->answer_at)
         record.status = 0;
     edge_count(edge, EDGE_COUNT_VISITS, 1);
-    edge_count(edge, EDGE_COUNT_BYTES_IN, (int64_t)http->bytes_in);
-    edge_count(edge, EDGE_COUNT_BYTES_OUT, (int64_t)http->bytes_out);
+    /* raw ones were counted when they passed */
+    edge_count(edge, EDGE_COUNT_BYTES_IN, (int64_t)(http->bytes_in - visitor->bytes_in));
+    edge_count(edge, EDGE_COUNT_BYTES_OUT, (int64_t)(http->bytes_out - visitor->bytes_out));
     write_record(visitor, &record);
 }
 

@@ -47,7 +47,6 @@ static void count_page(const struct visitor *visitor, enum page page)
 static void answer(struct visitor *visitor, struct http_answer *answer)
 {
     bool was_busy = visitor->busy;
-    answer->closes |= visitor->edge->draining;
     visitor->active_at = loop_now(visitor->edge->loop);
     visitor->busy = true;
     http_visit_answer(visitor->http, answer);
@@ -242,17 +241,19 @@ void visitor_service_over(struct visitor *visitor)
     if (try_again(visitor))
         return;
     visitor->is_stale = visitor->again = true;
-    if (is_failure && !visitor->answer_at) {
+    if (is_failure && !http_visit_has_answer(visitor->http)) {
         visitor_answer(visitor, page_of(visitor), visitor->facts->hostname);
         return;
     }
+    visitor->busy = true;
     if (is_failure) { /* the end of an answer without a length would look like an orderly one */
         visitor->is_cut = true;
         visitor->error = page_code(page_of(visitor));
         edge_count(visitor->edge, EDGE_COUNT_SERVICE_BROKEN, 1);
+        http_visit_abort(visitor->http);
+    } else {
+        http_visit_service_ended(visitor->http);
     }
-    visitor->busy = true;
-    http_visit_service_ended(visitor->http);
     visitor->busy = false;
 }
 
