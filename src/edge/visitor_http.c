@@ -205,8 +205,8 @@ static void pass_on(struct visitor *visitor)
 {
     visitor->again = false;
     visitor->busy = true;
-    if (visitor->is_connected && visitor->has_others && visitor->has_exchange) {
-        visitor->has_others = false;
+    if (visitor->holds_body && (visitor->is_connected || !visitor->has_others)) {
+        visitor->holds_body = false;
         http_visit_release_body(visitor->http);
     }
     flush(visitor);

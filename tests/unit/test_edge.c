@@ -591,9 +591,6 @@ static void test_slow_visitor_holds_its_service_back(void **state)
     memset(piece, 'x', sizeof piece);
     add_agent(add_socket(SOCKET_HTTPS, "a.edge.test"), "web");
     struct client *client = come(EDGE_HTTP, NULL);
-    int size = 16384; /* else the kernel takes megabytes */
-    assert_int_equal(setsockopt(conn_fd(client->conn), SOL_SOCKET, SO_RCVBUF, &size, sizeof size),
-                     0);
     client->paused = true;
     client_send(client, GET("a.edge.test"));
     struct fake *fake = await_inbound(1);
