@@ -145,7 +145,8 @@ void visitor_skip_proxy(struct visitor *visitor);
 int visitor_see(struct visitor *visitor, const void *bytes, size_t length)
     __attribute__((warn_unused_result));
 void visitor_forget_seen(struct visitor *visitor);
-/* Leads to another socket from now on; the presence of the old one is forgotten. */
+/* Leads to another socket from now on, and the presence of the old one is forgotten. NULL: to none,
+ * until the next request. */
 void visitor_set_facts(struct visitor *visitor, const struct socket_facts *facts);
 /* The connection goes to the worker of the presence that is to serve it, if that is another's and
  * it can still go: then the visitor is no more. */
