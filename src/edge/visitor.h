@@ -89,6 +89,7 @@ struct visitor {
     bool was_routed : 1; /* admission knows */
     bool busy : 1;       /* a call of relay or http_visit is on the stack */
     bool again : 1;      /* there is more to do */
+    bool can_read : 1;   /* the connection may have bytes */
 
     /* The inbound. */
     bool is_connected : 1; /* the service took it */
