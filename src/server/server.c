@@ -367,6 +367,8 @@ static int start_workers(struct server *server, struct worker_setup *setups, cha
         snprintf(error, error_size, "out of memory");
         return -1;
     }
+    server->host.workers = server->workers;
+    server->host.worker_count = count;
     for (size_t i = 0; i < count; i++) {
         int result = worker_start((unsigned)i, &server->host, &setups[i], &server->workers[i]);
         setups[i] = (struct worker_setup){0};
@@ -499,6 +501,9 @@ void server_free(struct server *server)
 {
     if (!server)
         return;
+    /* Workers post to each other: none is freed while another runs. */
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_end(server->workers[i]);
     for (size_t i = 0; i < server->worker_count; i++)
         worker_stop(server->workers[i]);
     close_listeners(server);

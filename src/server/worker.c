@@ -161,18 +161,26 @@ void worker_post_heartbeat(struct worker *worker)
     post_order(worker, &(struct order_message){.order = ORDER_HEARTBEAT});
 }
 
+static void free_list(struct worker *worker)
+{
+    while (worker->reclaim) {
+        struct reclaim *first = worker->reclaim;
+        worker->reclaim = first->next;
+        first->free(first);
+    }
+}
+
 static void free_reclaimed(struct loop_deferred *deferred)
 {
     struct worker *worker =
         (struct worker *)((char *)deferred - offsetof(struct worker, reclaim_deferred));
-    struct outbound *first = worker->reclaim;
-    worker->reclaim = NULL;
-    outbound_free_list(first);
+    free_list(worker);
 }
 
-void worker_reclaim(struct worker *worker, struct outbound *outbound)
+void worker_reclaim(struct worker *worker, struct reclaim *reclaim)
 {
-    worker->reclaim = outbound_chain(outbound, worker->reclaim);
+    reclaim->next = worker->reclaim;
+    worker->reclaim = reclaim;
     loop_defer(worker->loop, &worker->reclaim_deferred);
 }
 
@@ -185,8 +193,7 @@ static void *run(void *argument)
 
 static void free_worker(struct worker *worker)
 {
-    outbound_free_list(worker->reclaim);
-    worker->reclaim = NULL; /* the loop may still bring free_reclaimed() */
+    free_list(worker); /* the loop may still bring free_reclaimed(), which finds none */
     if (worker->resolver)
         resolver_free(worker->resolver);
     if (worker->loop)
@@ -229,10 +236,18 @@ int worker_start(unsigned index, const struct worker_host *host, const struct wo
     return 0;
 }
 
-void worker_stop(struct worker *worker)
+void worker_end(struct worker *worker)
 {
+    if (worker->ended)
+        return;
+    worker->ended = true;
     post_order(worker, &(struct order_message){.order = ORDER_STOP});
     pthread_join(worker->thread, NULL);
+}
+
+void worker_stop(struct worker *worker)
+{
+    worker_end(worker);
     free_worker(worker);
 }
 

@@ -20,8 +20,9 @@
 #include "streamplex.h"
 
 struct tunnel;
-struct outbound;
 struct outbound_linger;
+struct sockets;
+struct worker;
 
 /* What the main thread makes anew at each reload, for each worker its own. */
 struct worker_setup {
@@ -37,6 +38,16 @@ struct worker_host {
     /* On the main loop: the worker has been told to drain and its last tunnel is gone. */
     void (*on_drained)(void *user);
     void *user;
+    /* All workers, for messages between them; complete before the first tunnel comes. */
+    struct worker **workers;
+    size_t worker_count;
+    struct sockets *sockets; /* NULL: the edge is off */
+};
+
+/* What is over but may still be on the stack: embedded, and freed at the end of the turn. */
+struct reclaim {
+    struct reclaim *next;
+    void (*free)(struct reclaim *reclaim);
 };
 
 /* Where a tunnel is, for answers that come later: valid as long as the generation is the slot's. */
@@ -66,10 +77,10 @@ struct worker {
     uint32_t linger_count;
     size_t linger_bytes; /* held by them when they began */
 
-    struct outbound *reclaim; /* over in this turn, freed at its end */
+    struct reclaim *reclaim; /* over in this turn, freed at its end */
     struct loop_deferred reclaim_deferred;
 
-    bool draining, told_drained;
+    bool draining, told_drained, ended;
     _Atomic bool
         alive; /* set by the worker when it gets the main thread's heartbeat, cleared by that */
 
@@ -80,7 +91,10 @@ struct worker {
 /* Starts the thread. Takes the setup's references. 0 or a negative errno. */
 int worker_start(unsigned index, const struct worker_host *host, const struct worker_setup *setup,
                  struct worker **ret_worker) __attribute__((warn_unused_result));
-/* Closes every tunnel, ends the thread, waits for it. */
+/* Closes every tunnel, ends the thread, waits for it. Other workers may still post to its loop. */
+void worker_end(struct worker *worker);
+/* The same if it hasn't ended yet, and frees it: when no other worker runs that might post to it.
+ */
 void worker_stop(struct worker *worker);
 
 /* Main thread: a new tunnel's connection, which is the worker's from then on. */
@@ -90,11 +104,10 @@ void worker_post_setup(struct worker *worker, const struct worker_setup *setup);
 void worker_post_drain(struct worker *worker);
 void worker_post_heartbeat(struct worker *worker);
 
-/* The worker's own: slots of tunnels, and outbounds whose memory is given back at the end of the
- * turn. */
+/* The worker's own: slots of tunnels, and what is given back at the end of the turn. */
 int worker_take_slot(struct worker *worker, struct tunnel *tunnel, uint32_t *ret_slot,
                      uint32_t *ret_generation) __attribute__((warn_unused_result));
 void worker_drop_slot(struct worker *worker, uint32_t slot);
 struct tunnel *worker_find(struct worker *worker, uint32_t slot, uint32_t generation);
-void worker_reclaim(struct worker *worker, struct outbound *outbound);
+void worker_reclaim(struct worker *worker, struct reclaim *reclaim);
 void worker_check_drained(struct worker *worker);
