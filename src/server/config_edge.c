@@ -170,10 +170,12 @@ static int check_folder(const char *name, const char *folder, char *error, size_
 {
     struct stat status;
     int fault = 0;
-    if (stat(folder, &status) < 0 || access(folder, R_OK | X_OK) < 0)
+    if (stat(folder, &status) < 0)
         fault = errno;
     else if (!S_ISDIR(status.st_mode))
         fault = ENOTDIR;
+    else if (access(folder, R_OK | X_OK) < 0)
+        fault = errno;
     if (!fault)
         return 0;
     snprintf(error, error_size, "%s: %s: %s", name, folder, strerror(fault));

@@ -134,7 +134,7 @@ static void test_defaults(void **state)
     assert_int_equal(f->config->settings.drain, 30000000);
     plex = &f->config->plex;
     assert_int_equal(plex->side, PLEX_SERVER);
-    assert_int_equal(plex->features, PLEX_FEATURES_ALL);
+    assert_int_equal(plex->features, PLEX_FEATURES_ALL & ~PLEX_INBOUND_OPENS);
     assert_int_equal(plex->window, 65536);
     assert_int_equal(plex->window_max, 16 << 20);
     assert_int_equal(plex->credit_limit, 64 << 20);
@@ -507,7 +507,7 @@ static void test_edge_errors(void **state)
         f, "--trusted-proxies 10.0.0.1/8",
         "--trusted-proxies: \"10.0.0.1/8\" is not ADDRESS/BITS with only zeros after these "
         "bits, nor an address");
-    assert_fails(f, "--edge-public-port 65536", "--edge-public-port: must be from 0 to 65535");
+    assert_fails(f, "--edge-public-port 65536", "--edge-public-port: must be at most 65535");
     assert_fails(f, "--max-head 64", "--max-head: must be from 1k to 64k");
     assert_int_equal(load_with(f, "--edge-http 0 --access-log /nonexistent/log"), -1);
     assert_non_null(strstr(f->error, "/nonexistent/log"));
