@@ -54,9 +54,9 @@ static const struct plex_allocator rig_allocator = {rig_alloc, rig_give_back, NU
 static inline void rig_run(struct rig *rig)
 {
     static uint8_t buffer[PLEX_PULL_MAX];
-    size_t size = 1;
-    while (size) {
-        size = plex_session_pull(rig->device.session, buffer, sizeof buffer, rig->now);
+    while (plex_session_has_output(rig->device.session) ||
+           plex_session_has_output(rig->tunnel->session)) {
+        size_t size = plex_session_pull(rig->device.session, buffer, sizeof buffer, rig->now);
         if (size) {
             size_t taken;
             assert_int_equal(
@@ -66,7 +66,6 @@ static inline void rig_run(struct rig *rig)
         size_t more = plex_session_pull(rig->tunnel->session, buffer, sizeof buffer, rig->now);
         if (more)
             assert_int_equal(side_feed(&rig->device, buffer, more, rig->now), 0);
-        size += more;
     }
 }
 
