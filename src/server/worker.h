@@ -37,6 +37,9 @@ struct worker_host {
     /* On the main loop: the worker has been told to drain and its last tunnel is gone. */
     void (*on_drained)(void *user);
     void *user;
+    /* All workers, for messages between them; complete before the first tunnel comes. */
+    struct worker **workers;
+    size_t worker_count;
 };
 
 /* Where a tunnel is, for answers that come later: valid as long as the generation is the slot's. */
