@@ -49,9 +49,6 @@ struct worker_host {
      */
     void (*on_drained)(void *user);
     void *user;
-    /* All workers, for messages between them; complete before the first tunnel comes. */
-    struct worker **workers;
-    size_t worker_count;
 };
 
 /* What is over but may still be on the stack: embedded, and freed at the end of the turn. */
