@@ -222,7 +222,7 @@ void inbound_on_data(struct plex_substream *substream, const void *data, size_t 
 void inbound_on_end(struct plex_substream *substream)
 {
     struct local_inbound *local = of_substream(substream);
-    if (!local)
+    if (!local || local->error) /* without reset an abort comes as error, end and close */
         return;
     local->in_ended = true;
     local->inbound.callbacks->on_end(local->inbound.user);

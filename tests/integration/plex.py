@@ -330,6 +330,7 @@ class Substream:
     def __init__(self, tunnel, channel):
         self.tunnel = tunnel
         self.channel = channel
+        self.service = self.visitor = None
         self.events = collections.deque()  # names; errors as ("error", message, code)
         self.all_events = []
         self.address = None
@@ -357,6 +358,8 @@ class Substream:
             self.reset = struct.unpack(">H", taken.payload)[0]
             self._tell("reset")
             self.over = True
+            if self.visitor:  # the acceptor has the last word (§7.3)
+                self.tunnel.post_raw(frame(self.channel, RESET, struct.pack(">H", 0)))
         else:
             self._take_json(taken.json)
 
@@ -423,6 +426,11 @@ class Substream:
 
     def end(self):
         self.tunnel.send_json(self.channel, b'{"event":"end"}')
+
+    def close(self):
+        """The last frame of one that the server opened."""
+        self.emit("close")
+        self.over = True
 
     def send_reset(self, code=0):
         self.tunnel.send_frame(self.channel, RESET, struct.pack(">H", code))

@@ -33,7 +33,7 @@ class TunnelCase(unittest.TestCase):
         return tunnel
 
     def socket_of(self, tunnel, service="web", name=None, kind="https", **more):
-        word, facts = tunnel.register(service, name or self.id(), kind, **more)
+        word, facts = tunnel.register(service, name or self.id().rsplit(".", 1)[1][:64], kind, **more)
         self.assertEqual(word, "registered", facts)
         return facts
 
@@ -62,9 +62,16 @@ class TunnelCase(unittest.TestCase):
         substream = tunnel.accept()
         head = self.head(substream)
         substream.emit("connect")
+        self.finish(substream, answer)
+        return substream, head
+
+    def finish(self, substream, answer=ANSWER):
+        """The service answers and ends; so does the visitor, and the substream is over."""
         substream.send(answer)
         substream.end()
-        return substream, head
+        substream.wait(lambda: substream.end_received or substream.over, "the visitor's end")
+        if not substream.over:
+            substream.close()
 
 
 class HttpTest(TunnelCase):
@@ -116,8 +123,7 @@ class HttpTest(TunnelCase):
         self.assertIn("Content-Length: 300000", head)
         substream.wait(lambda: len(substream.data) >= len(body), "the body")
         self.assertEqual(bytes(substream.data), body)
-        substream.send(ANSWER)
-        substream.end()
+        self.finish(substream)
         self.assertEqual(visitor.stdout.read(), b"hello\n")
         self.assertEqual(visitor.wait(WAIT), 0)
 
@@ -154,10 +160,20 @@ class HttpTest(TunnelCase):
         tunnel.send_json(substream.channel, {"event": "error", "message": "connect ECONNREFUSED 127.0.0.1:8080",
                                              "code": "ECONNREFUSED"})
         substream.end()
-        substream.emit("close")
+        substream.close()
         output = self.output(visitor)
         self.assertTrue(output.startswith("HTTP/1.1 502"), output)
         self.assertIn("X-Streamplex-Error: SERVICE_REFUSED", output)
+
+    def test_service_that_refuses_by_reset(self):
+        tunnel = self.agent()
+        visitor = self.visit(self.socket_of(tunnel)["url"])
+        substream = tunnel.accept()
+        tunnel.send_json(substream.channel, {"event": "error", "message": "connect ECONNREFUSED 127.0.0.1:8080",
+                                             "code": "ECONNREFUSED"})
+        substream.send_reset()
+        substream.over = True
+        self.assertIn("X-Streamplex-Error: SERVICE_REFUSED", self.output(visitor))
 
     def test_metrics_count_visits(self):
         before = self.server.metrics()
@@ -219,8 +235,7 @@ class ReloadTest(TunnelCase):
         self.server.wait_log("configuration reloaded", start)
         self.head(substream)
         substream.emit("connect")
-        substream.send(ANSWER)
-        substream.end()
+        self.finish(substream)
         self.assertIn("hello", self.output(visitor))
         visitor = self.visit(facts["url"])
         self.answer(tunnel)
@@ -240,8 +255,7 @@ class DrainTest(unittest.TestCase):
             server.signal(signal.SIGTERM)
             tunnel.wait(lambda: tunnel.goaway is not None, "goaway")
             substream.emit("connect")
-            substream.send(ANSWER)
-            substream.end()
+            case.finish(substream)
             self.assertIn("hello", case.output(visitor))
             tunnel.wait_end()
             self.assertEqual(server.wait_exit(), 0)

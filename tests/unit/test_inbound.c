@@ -294,7 +294,7 @@ static void test_the_service_refuses_without_reset(void **state)
     host_forget(scene->agent);
     plex_substream_abort(scene->agent, "connect ECONNREFUSED 127.0.0.1:1", "ECONNREFUSED");
     rig_run(scene->rig);
-    expect_log(&scene->visit, "end\ngone <ECONNREFUSED> <connect ECONNREFUSED 127.0.0.1:1>\n");
+    expect_log(&scene->visit, "gone <ECONNREFUSED> <connect ECONNREFUSED 127.0.0.1:1>\n");
     scene_free(scene);
 }
 
