@@ -311,10 +311,11 @@ static void hold_standard_descriptors(void)
 static int start(struct dial_run *run)
 {
     const struct dial_settings *given = &run->request.settings;
+    const struct reach *reach = &run->request.reach;
     const struct tls_client_options tls = {
-        .ca_file = given->ca,
-        .ca_pem = given->ca ? NULL : given->ca_pem,
-        .pin_sha256 = run->request.pin_sha256,
+        .ca_file = reach->ca_file,
+        .ca_pem = reach->ca_pem,
+        .pin_sha256 = reach->pin_sha256,
     };
     char error[512];
 
@@ -323,9 +324,9 @@ static int start(struct dial_run *run)
         return -1;
     }
     const struct tunnel_client_options options = {
-        .host = run->request.server.host,
-        .port = run->request.server.port,
-        .token = run->request.token,
+        .host = reach->server.host,
+        .port = reach->server.port,
+        .token = reach->token,
         .tls = run->tls,
         .features = given->legacy ? 0 : PLEX_FEATURES_ALL & ~(uint32_t)PLEX_INBOUND_OPENS,
         .timeout = given->timeout,
