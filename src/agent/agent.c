@@ -48,6 +48,7 @@ struct agent {
     struct uplink *uplink;
     struct enrolment *enrolments; /* one for each service */
     struct timer ask_again;
+    struct loop_deferred over;
     void (*on_over)(void *user, enum connect_status status);
     void *user;
     enum connect_status status;
@@ -55,12 +56,21 @@ struct agent {
     char complaint[512]; /* the last, "" once all is well: the same isn't told again */
 };
 
+static void run_over(struct loop_deferred *deferred)
+{
+    struct agent *agent = (struct agent *)((char *)deferred - offsetof(struct agent, over));
+    agent->on_over(agent->user, agent->status);
+}
+
 static void on_uplink_closed(void *user)
 {
     struct agent *agent = user;
 
     agent->uplink = NULL;
-    agent->on_over(agent->user, agent->status);
+    arrivals_free(agent->arrivals);
+    agent->arrivals = NULL;
+    /* What arrivals had open is closed by another turn. */
+    loop_defer_next(agent->loop, &agent->over);
 }
 
 static void end(struct agent *agent, enum connect_status status)
@@ -382,6 +392,7 @@ int agent_new(struct loop *loop, const struct connect_request *request, const ch
     agent->log = log;
     agent->on_over = on_over;
     agent->user = user;
+    agent->over.run = run_over;
     timer_init(&agent->ask_again, loop, run_ask_again);
     if (open_all(agent, error, error_size) < 0) {
         agent_free(agent);
