@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include "base/endpoint.h"
+#include "base/utf8.h"
 
 const char *const service_types[] = {"https", "http", "tls", "tcp", "passthrough", NULL};
 const char *const service_proxy_versions[] = {"none", "v1", "v2", NULL};
@@ -46,23 +47,6 @@ int service_check_unix(const char *text, char *error, size_t error_size)
     return -1;
 }
 
-/* It goes into JSON, logs and terminals. */
-static bool is_utf8(const char *text)
-{
-    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-        int more = *at < 0x80 ? 0 : *at >= 0xf0 ? 3 : *at >= 0xe0 ? 2 : *at >= 0xc2 ? 1 : -1;
-        if (more < 0 || *at > 0xf4 || (more == 2 && *at == 0xe0 && at[1] < 0xa0) ||
-            (more == 2 && *at == 0xed && at[1] > 0x9f) ||
-            (more == 3 && *at == 0xf0 && at[1] < 0x90) ||
-            (more == 3 && *at == 0xf4 && at[1] > 0x8f))
-            return false;
-        for (; more; more--)
-            if ((*++at & 0xc0) != 0x80)
-                return false;
-    }
-    return true;
-}
-
 int service_check_name(const char *text, char *error, size_t error_size)
 {
     size_t length = strlen(text);
@@ -71,9 +55,12 @@ int service_check_name(const char *text, char *error, size_t error_size)
         snprintf(error, error_size, "a name has at most %d bytes", SERVICE_NAME_MAX);
         return -1;
     }
-    bool is_fine = is_utf8(text);
-    for (size_t i = 0; i < length && is_fine; i++)
-        is_fine = (unsigned char)text[i] >= ' ' && text[i] != 0x7f;
+    /* It goes into JSON, logs and terminals. */
+    bool is_fine = true;
+    for (size_t at = 0, step; at < length && is_fine; at += step) {
+        step = utf8_length(text + at);
+        is_fine = step && !utf8_is_control(text + at, step);
+    }
     if (is_fine)
         return 0;
     snprintf(error, error_size, "a name is UTF-8 without control characters");
