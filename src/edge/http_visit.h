@@ -51,10 +51,12 @@ struct http_record {
     bool is_whole;      /* request and answer both came to their ends */
 };
 
+/* None may free the visit; from on_request, on_answer, on_done and on_service_end any other call
+ * may be made but feed, from the other two those as well. */
 struct http_visit_callbacks {
     /* A head is complete. http_visit_forward() or http_visit_answer(), now or later. */
     void (*on_request)(void *user, const struct http_request *request);
-    /* The first byte of a final answer (not of a 1xx) came from the service. */
+    /* The head of a final answer (not of a 1xx) came from the service. */
     void (*on_answer)(void *user);
     /* The exchange is over. keeps_service: its connection can carry the next request. Before the
      * next on_request. */
@@ -87,16 +89,28 @@ bool http_visit_wants_service(const struct http_visit *visit);
  * 502 where nothing of the answer was passed on, else the state becomes CLOSING (the visitor must
  * see that it isn't whole: abort). */
 void http_visit_feed_visitor(struct http_visit *visit, const void *bytes, size_t length);
+/* While no exchange is under way, bytes of a service connection that was kept are dropped. They
+ * mean that it must not carry another request, whose answer they would seem to be: close it. */
 void http_visit_feed_service(struct http_visit *visit, const void *bytes, size_t length);
 /* The visitor sends no more (FIN): between requests the visit is over (CLOSING); in the middle of a
  * request it is given up; while an answer is awaited that goes on. */
 void http_visit_visitor_ended(struct http_visit *visit);
 /* The service sends no more: the end of an answer without a length, or a broken one. */
 void http_visit_service_ended(struct http_visit *visit);
+/* Gives up whatever is under way (a reset, a tunnel gone, a time limit after an answer began):
+ * on_done tells of an exchange, and the state becomes CLOSING. */
+void http_visit_abort(struct http_visit *visit);
+/* No further requests: between requests the visit is over (CLOSING), else after the answer, which
+ * says Connection: close if its head hasn't been passed on yet. */
+void http_visit_drain(struct http_visit *visit);
+/* Is what visitor_output holds the last that the visitor gets (CLOSING, or raw bytes of a service
+ * that has ended)? Then its sending side ends with it. */
+bool http_visit_visitor_ends(const struct http_visit *visit);
 /* Must the visitor be cut off with an error (RST) rather than closed, once in CLOSING? */
 bool http_visit_is_broken(const struct http_visit *visit);
 
-/* Output, oldest first: peek, pass on, drop. *ret_length is 0 when there is none. */
+/* Output, oldest first: peek, pass on, drop. *ret_length is 0 when there is none. A drop may begin
+ * the next exchange, which waits until an answer has gone: on_request may come from it. */
 const void *http_visit_service_output(const struct http_visit *visit, size_t *ret_length);
 void http_visit_drop_service_output(struct http_visit *visit, size_t length);
 const void *http_visit_visitor_output(const struct http_visit *visit, size_t *ret_length);
@@ -120,7 +134,8 @@ bool http_visit_can_retry(const struct http_visit *visit);
  * dropped. Only when can_retry. */
 void http_visit_retry(struct http_visit *visit);
 
-/* Our own answer in place of the service's: ROUTING, or EXCHANGE before any byte of an answer.
+/* Our own answer in place of the service's: ROUTING, or EXCHANGE before any byte of a final answer
+ * was passed on (http_visit_has_answer() is false); the service's connection isn't kept then.
  * `head` are further header lines, each ended by CRLF, or "". The body comes with its type. With a
  * request whose body hasn't been read the connection closes after it. HEAD is minded. */
 struct http_answer {
@@ -132,7 +147,16 @@ struct http_answer {
     bool closes; /* say Connection: close */
 };
 void http_visit_answer(struct http_visit *visit, const struct http_answer *answer);
+/* Was the head of a final answer passed on to the visitor in the exchange under way? */
+bool http_visit_has_answer(const struct http_visit *visit);
 /* The same where no request could be read: 408 and 431, and 503 at once. */
 void http_visit_refuse(struct http_visit *visit, const struct http_answer *answer);
-/* Bytes that it holds beyond its struct. */
+
+/* Raw, and with nothing waiting: bytes may go around the visit, told by http_visit_count_raw().
+ * The two ends are still told to it. */
+bool http_visit_is_raw(const struct http_visit *visit);
+void http_visit_count_raw(struct http_visit *visit, uint64_t in, uint64_t out);
+
+/* Bytes that it holds beyond its struct, and those of the struct. */
 size_t http_visit_held(const struct http_visit *visit);
+size_t http_visit_size(void);
