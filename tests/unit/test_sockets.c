@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <sqlite3.h>
+
 #include "registry/directory.h"
 #include "server/sockets.h"
 
@@ -282,6 +284,18 @@ static void test_a_socket_is_the_same_after_a_restart(void **state)
     assert_int_equal(ask_one("bob", "b", SOCKET_HTTP, 2)->facts->id, 3);
 }
 
+static void test_an_id_that_is_no_more_is_not_given_again(void **state)
+{
+    sqlite3 *database;
+    assert_int_equal(ask_one("ann", "a", SOCKET_HTTP, 1)->facts->id, 1);
+    close_sockets();
+    assert_int_equal(sqlite3_open(below("streamplex.db"), &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, "DELETE FROM sockets", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+    open_sockets();
+    assert_int_equal(ask_one("ann", "a", SOCKET_HTTP, 1)->facts->id, 2);
+}
+
 static void test_questions_for_one_socket_wait_in_line(void **state)
 {
     ask("ann", "a", SOCKET_HTTP, 1);
@@ -490,6 +504,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_socket_is_made_and_served),
         TEST(test_a_socket_is_the_same_after_a_restart),
+        TEST(test_an_id_that_is_no_more_is_not_given_again),
         TEST(test_questions_for_one_socket_wait_in_line),
         TEST(test_who_waits_in_line_gets_what_it_asked_for),
         TEST(test_refusals_are_answered),
