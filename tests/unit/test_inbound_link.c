@@ -430,6 +430,37 @@ static void test_a_slow_visitor_holds_the_agent_back(void **state)
     assert_all_given_back();
 }
 
+/* The agent has gone in order while most of its answer still waits on the tunnel's side. */
+static void test_all_that_an_agent_sent_outlives_it(void **state)
+{
+    static char piece[16384];
+    char buffer[10];
+    size_t sent = 0, consumed = 0;
+    visitor.consumes = false;
+    open_visit();
+    visitor.inbound->ops->end(visitor.inbound);
+    turns();
+    assert_int_equal(agent_pulls(buffer, sizeof buffer), 0);
+    memset(piece, 'd', sizeof piece - 1);
+    for (; sent < 2 * LINK_WINDOW; sent += sizeof piece - 1)
+        agent_sends(piece);
+    agent_ends();
+    agent_goes("", "");
+    turns();
+    while (consumed < sent) {
+        size_t length = visitor.received - consumed;
+        assert_true(length > 0);
+        assert_int_equal(visitor.gone, visitor.received == sent);
+        consumed += length;
+        visitor.inbound->ops->consume(visitor.inbound, length);
+        turns();
+    }
+    assert_int_equal(visitor.ended, 1);
+    assert_int_equal(visitor.gone, 1);
+    visitor.inbound->ops->close(visitor.inbound);
+    assert_all_given_back();
+}
+
 /* A visitor's upload waits in its socket, not here, while the agent takes nothing. */
 static void test_a_slow_agent_holds_the_visitor_back(void **state)
 {
@@ -598,6 +629,7 @@ int main(void)
         WITH_WORKERS(test_a_tunnel_gone_while_opening_is_told),
         WITH_WORKERS(test_a_worker_that_isnt_there_is_refused_at_once),
         WITH_WORKERS(test_a_slow_visitor_holds_the_agent_back),
+        WITH_WORKERS(test_all_that_an_agent_sent_outlives_it),
         WITH_WORKERS(test_a_slow_agent_holds_the_visitor_back),
         WITH_WORKERS(test_an_end_within_a_pull_follows_the_bytes),
         WITH_WORKERS(test_a_close_amid_a_visit_aborts),
