@@ -431,7 +431,7 @@ static void test_pipelined_requests_are_answered_in_turn(void **state)
         asker_open(&asker, files);
         for (size_t at = 0; at < sizeof requests - 1; at += pieces[i]) {
             size_t left = sizeof requests - 1 - at;
-        
+
             if (!asker.ended &&
                 write(asker.fd, requests + at, left < pieces[i] ? left : pieces[i]) < 0)
                 assert_int_equal(errno, EPIPE);
