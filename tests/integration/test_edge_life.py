@@ -16,7 +16,7 @@ from server import TOKEN
 
 
 class NameTest(EdgeTest):
-    arguments = ("--token", "other-owner:another-token")
+    arguments = ("--token", "another-token")
 
     def test_name_stays_across_agents(self):
         service = self.service()
