@@ -9,7 +9,7 @@ import subprocess
 import threading
 
 import targets
-from edge import DOMAIN, Agent, EdgeServer, EdgeTest, header, page, read_answer
+from edge import DOMAIN, Agent, EdgeServer, EdgeTest, header, page, read_answer, tokens_file
 from plex import DATA, JSON, WAIT, Tunnel
 from server import TOKEN
 
@@ -196,7 +196,7 @@ class AgentTest(EdgeTest):
 
     def test_agent_cannot_serve_anothers_socket(self):
         service = self.service()
-        server = EdgeServer("--token", "stranger:another-token")
+        server = EdgeServer("--token-file", tokens_file(self.folder(), "stranger:another-token"))
         self.addCleanup(server.stop)
         mine = self.agent("--port", str(service.port), "--name", "mine", "--hostname", "mine-alone", server=server)
         tunnel = Tunnel.connect("127.0.0.1", server.port)

@@ -13,7 +13,7 @@ from edge import EdgeTest, header, page
 from plex import WAIT
 from server import die_with_parent
 
-PAGE = b"""<!doctype html><title>through the edge</title><p id=p>a page
+PAGE = b"""<!doctype html><title>through the edge</title><p id=p>a page</p>
 <script>
 const done = {};
 function report(name, value) {
