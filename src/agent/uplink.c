@@ -256,7 +256,7 @@ void uplink_network_changed(struct uplink *uplink)
     if (uplink->closing)
         return;
     if (uplink->is_up) {
-        plex_session_ping(tunnel_client_session(uplink->current->client));
+        tunnel_client_ping(uplink->current->client);
     } else if (timer_is_running(&uplink->retry)) {
         backoff_reset(&uplink->backoff);
         uint64_t soonest = uplink->tried_at + PAUSE;

@@ -20,7 +20,7 @@ from server import certificates, die_with_parent, program
 TOKEN = "a-token-for-agents"
 VISIT = {"service": "web", "socket": "a-name-0001.edge.localhost", "type": "https", "visitor": "192.0.2.106", "method": "GET",
          "target": "/", "version": "HTTP/1.1", "referer": "", "user_agent": "curl/7.64.0", "error": "",
-         "time_ms": 1606324386000, "status": 200, "bytes_in": 100, "bytes_out": 432, "total_us": 32000, "answer_us": 20000}
+         "time": 1606324386000, "status": 200, "bytes_in": 100, "bytes_out": 432, "total_us": 32000, "answer_us": 20000}
 
 
 def end_and_count(connection, target):
