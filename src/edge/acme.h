@@ -7,6 +7,7 @@
 #define ACME_MAX  4096 /* a key authorization is under 200 bytes */
 
 /* path: of a request, beginning with ACME_PATH. Reads WEBROOT + path; the token may have the
- * characters of base64url alone, and no link leads out. Returns the length, or -1: there is none.
+ * characters of base64url alone, and no link leads out. Files up to ACME_MAX bytes. Returns the
+ * length, or -1: there is none.
  */
 int acme_read(const char *webroot, const char *path, char buffer[ACME_MAX]);

@@ -18,18 +18,22 @@ enum page {
     PAGE_NO_AGENT,        /* 503 "NO_AGENT", Retry-After */
     PAGE_TOO_MANY,        /* 503 "TOO_MANY_CONNECTIONS", Retry-After */
     PAGE_SERVICE_SILENT,  /* 504 "SERVICE_SILENT" */
-    PAGE_REDIRECT,        /* 308: to https; detail is the whole URL */
+    PAGE_REDIRECT,        /* 308 "HTTPS_ONLY": to https; detail is the whole URL */
+    PAGE_URL_TOO_LONG,    /* 414 "URL_TOO_LONG": what a redirect beyond PAGE_URL_MAX becomes */
 };
+
+/* Of the URL that a redirect names, percent-encoded. */
+#define PAGE_URL_MAX 8192
 
 /* Room for head and body of any page. */
 struct page_text {
-    char head[512];
-    char body[3072];
+    char head[PAGE_URL_MAX + 512];
+    char body[4096];
 };
 
 /* Fills the answer, whose texts are in `text`. accept: the visitor's Accept, "" when there was none
  * (curl's "*" "/" "*" gets text, a browser HTML, application/json JSON). detail: what it is about,
- * or "": escaped. */
+ * or "": escaped, and cut when it is long. `closes` is left false. */
 void page_make(enum page page, const char *accept, const char *detail, struct page_text *text,
                struct http_answer *ret_answer);
 /* "SERVICE_REFUSED", as in X-Streamplex-Error. */

@@ -5,7 +5,7 @@
 
 #include "base/address.h"
 
-#define PROXY_HEADER_MAX 536 /* v2 with IPv6 addresses and 500 bytes of extensions */
+#define PROXY_HEADER_MAX 552 /* v2 with IPv6 addresses and 500 bytes of extensions */
 
 enum proxy_version { PROXY_NONE, PROXY_V1, PROXY_V2 };
 
@@ -17,7 +17,8 @@ enum proxy_result {
 };
 
 /* bytes: all that came so far. With PROXY_FOUND *ret_size is the header's length, and *ret_source
- * and *ret_target are the addresses, of family 0 for LOCAL and UNKNOWN. */
+ * and *ret_target are the addresses, of family 0 for LOCAL, UNKNOWN and local sockets. They change
+ * only then. */
 enum proxy_result proxy_header_parse(const void *bytes, size_t length, size_t *ret_size,
                                      union address *ret_source, union address *ret_target)
     __attribute__((warn_unused_result));
