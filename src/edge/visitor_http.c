@@ -164,7 +164,7 @@ static void settle_state(struct visitor *visitor)
         break;
     case HTTP_VISIT_CLOSING:
         http_visit_visitor_output(visitor->http, &length);
-        if (visitor->is_cut || http_visit_is_broken(visitor->http))
+        if (http_visit_is_broken(visitor->http))
             visitor_close(visitor, false, "SERVICE_BROKEN");
         else if (!length)
             visitor_close(visitor, true, "closed");

@@ -248,7 +248,6 @@ void visitor_service_over(struct visitor *visitor)
     }
     visitor->busy = true;
     if (is_failure) { /* the end of an answer without a length would look like an orderly one */
-        visitor->is_cut = true;
         visitor->error = page_code(page_of(visitor));
         edge_count(visitor->edge, EDGE_COUNT_SERVICE_BROKEN, 1);
         http_visit_abort(visitor->http);

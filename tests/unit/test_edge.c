@@ -668,6 +668,30 @@ static void test_slow_service_holds_its_visitor_back(void **state)
     await_no_visitor();
 }
 
+/* As long as no service has the connection, no more of a body is read than can be kept. */
+static void test_held_body_stays_with_the_visitor(void **state)
+{
+    static char request[2 * MUCH + 200];
+    int n = snprintf(request, sizeof request,
+                     "PUT / HTTP/1.1\r\nHost: a.edge.test\r\nContent-Length: %d\r\n\r\n", 2 * MUCH);
+    memset(request + n, 'b', 2 * MUCH);
+    struct socket_facts *facts = add_socket(SOCKET_HTTPS, "a.edge.test");
+    add_agent(facts, "one");
+    add_agent(facts, "two");
+    struct client *client = come(EDGE_HTTP, NULL);
+    client_send_bytes(client, request, (size_t)n + 2 * MUCH);
+    struct fake *fake = await_inbound(1);
+    test_run_for(world.loop, 100000);
+    assert_true(client->to_send_size > 0);
+    fake_connect(fake);
+    while (fake->size < 2 * MUCH)
+        test_run_for(world.loop, 1000);
+    fake_send(fake, OK(2) "ok");
+    await_answer(client, "ok");
+    leave(client);
+    await_no_visitor();
+}
+
 static void test_upgraded_connection_is_raw(void **state)
 {
     add_agent(add_socket(SOCKET_HTTPS, "a.edge.test"), "web");
@@ -796,6 +820,7 @@ int main(void)
         TEST(test_slow_heads_and_idle_visitors_go),
         TEST(test_slow_visitor_holds_its_service_back),
         TEST(test_slow_service_holds_its_visitor_back),
+        TEST(test_held_body_stays_with_the_visitor),
         TEST(test_upgraded_connection_is_raw),
         TEST(test_upgraded_connection_is_cut_with_its_tunnel),
         TEST(test_draining_ends_what_is_idle),
