@@ -219,7 +219,12 @@ static void on_watchdog(struct timer *timer)
         notify_watchdog();
     else
         log_write(LOG_ERROR, LOG_NO_FIELDS, "a worker doesn't answer");
-    notify_status("%" PRIu64 " tunnels", admission_tunnels(server->admission));
+    if (server->edge)
+        notify_status("%" PRIu64 " tunnels, %" PRIu64 " visitors",
+                      admission_tunnels(server->admission),
+                      admission_tunnels(edge_listen_admission(server->edge)));
+    else
+        notify_status("%" PRIu64 " tunnels", admission_tunnels(server->admission));
     timer_start(timer, loop_now(server->loop) + server->watchdog_interval);
 }
 
