@@ -107,8 +107,12 @@ static int reload(struct server *server, char *error, size_t error_size)
     warn_of_fixed_change(server->config, config);
     /* What a running server keeps: its threads. */
     config->settings.workers = server->worker_count;
-    if (server->config->edge_on != config->edge_on)
-        log_write(LOG_WARNING, LOG_NO_FIELDS, "the edge is switched on or off by a restart");
+    if (server->config->edge_on != config->edge_on) {
+        snprintf(error, error_size, "the edge is switched %s by a restart alone",
+                 config->edge_on ? "on" : "off");
+        config_unref(config);
+        return -1;
+    }
     config_keep_edge(config, server->config);
     if (server_set_own(server, config) < 0) {
         snprintf(error, error_size, "out of memory");
