@@ -10,10 +10,8 @@ import threading
 
 import targets
 from edge import DOMAIN, Agent, EdgeServer, EdgeTest, header, page, read_answer, tokens_file
-from plex import DATA, JSON, WAIT, Tunnel
+from plex import DATA, WAIT, Closed, Tunnel
 from server import TOKEN
-
-RESET, GOAWAY = 5, 6
 
 
 class SmugglingTest(EdgeTest):
@@ -171,14 +169,14 @@ class AgentTest(EdgeTest):
         tunnel, socket_ = self.lying_agent("overruns")
         with self.server.raw(socket_["port"]) as visitor:
             visitor.sendall(b"x")
-            opened = tunnel.next_control().json
-            self.assertEqual(opened["name"], "inbound")
+            tunnel.wait(lambda: tunnel.arrived, "the visitor")
             for _ in range(400):
                 try:
-                    tunnel.send_frame(opened["sock"], DATA, b"x" * 60000)
-                except OSError:
+                    tunnel.send_frame(tunnel.arrived[0].channel, DATA, b"x" * 60000)
+                except (OSError, Closed):
                     break
             tunnel.wait_end()
+        self.assertEqual(tunnel.fault, "credit overrun")
         self.assert_edge_lives()
 
     def test_bad_registrations_are_refused_one_by_one(self):

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -87,7 +88,7 @@ class BrowserTest(EdgeTest):
             browser.wait(WAIT)
             log.close()
             shutil.rmtree(folder, True)
-        self.assertEqual(report, '{"page":"a page","websocket":"echo me","events":"123"}')
+        self.assertEqual(json.loads(report), {"page": "a page", "websocket": "echo me", "events": "123"})
 
 
 class FolderTest(EdgeTest):
