@@ -494,11 +494,13 @@ class Substream:
 class Listener:
     """A server's port, whose tunnels the test itself speaks on. `offered` are the protocols that it agrees to (ALPN)."""
 
-    def __init__(self, certificate, key, offered=("streamplex/1",), port=0):
+    def __init__(self, certificate, key, offered=("streamplex/1",), bound=None):
+        """bound: a socket that has its port, and refuses who comes until now."""
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate, key)
         self.context.set_alpn_protocols(list(offered))
-        self.sock = socket.create_server(("127.0.0.1", port))
+        self.sock = bound or socket.create_server(("127.0.0.1", 0))
+        self.sock.listen()
         self.port = self.sock.getsockname()[1]
 
     def accept(self, seconds=WAIT):

@@ -1,9 +1,7 @@
 """`streamplex connect` against a server's side that the test speaks itself: services, visitors, and tunnels that go."""
 
-import http.client
 import json
 import os
-import re
 import signal
 import socket
 import ssl
@@ -14,7 +12,7 @@ import time
 import unittest
 
 import targets
-from plex import WAIT, Closed, Listener, ServerTunnel
+from plex import WAIT, Listener
 from server import certificates, die_with_parent, program
 
 TOKEN = "a-token-for-agents"
@@ -87,7 +85,8 @@ class ConnectCase(unittest.TestCase):
         return listener
 
     def agent(self, listener, *arguments, **options):
-        agent = Agent(listener.port, *arguments, **options)
+        """listener: or a port."""
+        agent = Agent(getattr(listener, "port", listener), *arguments, **options)
         self.addCleanup(agent.end)
         return agent
 
@@ -95,6 +94,12 @@ class ConnectCase(unittest.TestCase):
         target = targets.Target(serve, **options)
         self.addCleanup(target.close)
         return target
+
+    def closed_port(self):
+        """(a bound socket, its port), where nobody listens, and nobody else can."""
+        held, port = targets.closed_port()
+        self.addCleanup(held.close)
+        return held, port
 
     def tunnel(self, listener, **options):
         """The next tunnel, its token accepted."""
@@ -188,9 +193,7 @@ class Ending(ConnectCase):
             self.assertEqual(agent.wait_exit(), 2)
 
     def test_a_server_that_isnt_there(self):
-        listener = self.listen()
-        listener.close()
-        agent = self.agent(listener, "--port", "1", "--once")
+        agent = self.agent(self.closed_port()[1], "--port", "1", "--once")
         self.assertEqual(agent.wait_exit(), 3)
         self.assertIn("ECONNREFUSED", agent.errors[0])
 
@@ -251,9 +254,7 @@ class Ending(ConnectCase):
         self.assertEqual(tunnel.goaway, 0)
 
     def test_ctrl_c_without_a_server(self):
-        listener = self.listen()
-        listener.close()
-        agent = self.agent(listener, "--port", "1")
+        agent = self.agent(self.closed_port()[1], "--port", "1")
         agent.wait_error("trying again")
         self.finish(agent)
 
@@ -302,13 +303,12 @@ class Visiting(ConnectCase):
         self.finish(agent)
 
     def test_a_service_that_isnt_there(self):
-        target = self.target(targets.echo)
-        target.close()
-        agent, tunnel = self.serve(target)
+        port = self.closed_port()[1]
+        agent, tunnel = self.serve(None, "--port", str(port))
         visit = tunnel.visit("web")
         message, code = visit.wait_over()
         self.assertEqual(code, "ECONNREFUSED")
-        self.assertIn(f"127.0.0.1:{target.port}", message)
+        self.assertIn(f"127.0.0.1:{port}", message)
 
     def test_a_service_that_isnt_known(self):
         agent, tunnel = self.serve(None, "--port", "1")
@@ -450,12 +450,10 @@ class Returning(ConnectCase):
         self.assertEqual(self.tunnel(listener).register()["instance"], first["instance"])
 
     def test_a_server_that_comes_later(self):
-        listener = self.listen()
-        listener.close()
-        agent = self.agent(listener, "--port", "1")
+        held, port = self.closed_port()
+        agent = self.agent(port, "--port", "1")
         agent.wait_error("trying again")
-        again = self.listen(port=listener.port)
-        tunnel = self.tunnel(again)
+        tunnel = self.tunnel(self.listen(bound=held))
         tunnel.register()
         agent.wait_lines(1)
         self.assertEqual(len([line for line in agent.errors if "trying again" in line]), 1)
