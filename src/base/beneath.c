@@ -9,10 +9,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define ALWAYS (O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
-
 /* While folders are being renamed the kernel says EAGAIN: ask again, but not for ever. */
 #define TRIES 8
+
+/* openat2(2) refuses what has no meaning with O_PATH. */
+static int complete(int flags)
+{
+    return flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY | O_NONBLOCK);
+}
 
 static bool is_sound(const char *path)
 {
@@ -41,7 +45,7 @@ int beneath_open_stepwise(int folder, const char *path, int flags)
     if (!is_sound(path))
         return -EINVAL;
     if (!*path)
-        return as_result(openat(folder, ".", flags | ALWAYS));
+        return as_result(openat(folder, ".", complete(flags)));
     int at = folder;
     for (;;) {
         size_t size = strcspn(path, "/");
@@ -51,7 +55,7 @@ int beneath_open_stepwise(int folder, const char *path, int flags)
             memcpy(part, path, size);
             part[size] = 0;
             next = as_result(
-                openat(at, part, (is_last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | ALWAYS));
+                openat(at, part, complete(is_last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW));
         }
         if (at != folder)
             close(at);
@@ -65,7 +69,7 @@ int beneath_open_stepwise(int folder, const char *path, int flags)
 int beneath_open(int folder, const char *path, int flags)
 {
     struct open_how how = {
-        .flags = (unsigned)(flags | ALWAYS),
+        .flags = (unsigned)complete(flags),
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
     if (!is_sound(path))

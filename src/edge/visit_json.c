@@ -69,13 +69,14 @@ static json_t *compose(const struct visit_record *record, bool is_message, size_
 {
     json_t *object = json_object();
     if (is_message)
-        add_number(object, "time_ms", record->time);
+        add_number(object, "time", record->time);
     else
         add_time(object, record->time);
     add_text(object, "service", record->service, most);
-    add_text(object, "socket", record->socket, most);
-    if (!is_message)
+    if (!is_message) {
+        add_text(object, "socket", record->socket, most);
         add_text(object, "owner", record->owner, most);
+    }
     add_text(object, "type", record->type, most);
     add_text(object, "visitor", record->visitor, most);
     add_text(object, "method", record->method, most);
@@ -94,7 +95,7 @@ static json_t *compose(const struct visit_record *record, bool is_message, size_
         add_number(object, "service_us", record->service_time);
     if (record->substream)
         add_number(object, "substream", record->substream);
-    return object;
+    return is_message ? json_pack("{s:o}", "visit", object) : object;
 }
 
 /* 0 without memory. */

@@ -9,7 +9,7 @@
 #define TIME_MAX 253402300799999 /* the end of the year 9999 */
 
 struct visit_message {
-    json_t *object; /* owns the texts */
+    json_t *whole; /* owns the texts */
     struct visit_record record;
 };
 
@@ -42,9 +42,8 @@ static bool is_type(const char *type)
 
 static bool read_texts(const json_t *object, struct visit_record *record)
 {
-    record->owner = "";
+    record->socket = record->owner = "";
     return read_text(object, "service", &record->service) &&
-           read_text(object, "socket", &record->socket) &&
            read_text(object, "type", &record->type) &&
            read_text(object, "visitor", &record->visitor) &&
            read_text(object, "method", &record->method) &&
@@ -59,7 +58,7 @@ static bool read_texts(const json_t *object, struct visit_record *record)
 static bool read_numbers(const json_t *object, struct visit_record *record)
 {
     uint64_t status, substream;
-    if (!read_number(object, "time_ms", TIME_MAX, &record->time) ||
+    if (!read_number(object, "time", TIME_MAX, &record->time) ||
         !read_number(object, "status", 999, &status) ||
         !read_number(object, "bytes_in", INT64_MAX, &record->bytes_in) ||
         !read_number(object, "bytes_out", INT64_MAX, &record->bytes_out) ||
@@ -77,9 +76,10 @@ struct visit_message *visit_message_parse(const char *json, size_t length)
     struct visit_message *message = calloc(1, sizeof *message);
     if (!message)
         return NULL;
-    message->object = json_loadb(json, length, JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_object(message->object) || !read_texts(message->object, &message->record) ||
-        !read_numbers(message->object, &message->record)) {
+    message->whole = json_loadb(json, length, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *visit = json_object_get(message->whole, "visit");
+    if (!json_is_object(visit) || !read_texts(visit, &message->record) ||
+        !read_numbers(visit, &message->record)) {
         visit_message_free(message);
         return NULL;
     }
@@ -95,6 +95,6 @@ void visit_message_free(struct visit_message *message)
 {
     if (!message)
         return;
-    json_decref(message->object);
+    json_decref(message->whole);
     free(message);
 }

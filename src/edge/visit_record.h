@@ -45,8 +45,8 @@ size_t visit_record_access_line(const struct visit_record *record, char buffer[V
  * times of 0 are left out, and keys end in the unit (total_us) where there is one. Under
  * VISIT_LINE_MAX bytes: long texts are cut. Not terminated. 0: no memory. */
 size_t visit_record_json(const struct visit_record *record, char buffer[VISIT_LINE_MAX]);
-/* The `visit` message for the agent (STREAMPLEX.md 8.8), likewise, at most 1000 bytes; it has
- * time_ms in place of `time`, and neither owner nor the service's time. */
+/* The `visit` message for the agent, {"visit":{...}} as STREAMPLEX.md 8.8 has it, likewise, at most
+ * 1000 bytes: without socket, owner and the service's time. */
 size_t visit_record_message(const struct visit_record *record, char buffer[VISIT_LINE_MAX]);
 
 /* A parsed message; free with visit_message_free(). NULL: not a visit (service, visitor and a known

@@ -358,7 +358,7 @@ ssize_t link_write(struct link_end *end, const void *bytes, size_t length)
     assert(length > 0 && !end->shut);
     if (end->aborted || end->other_closed)
         return CONN_FAILED;
-    if (length > end->credit) {
+    if (length >= end->credit) {
         end->blocked = true;
         length = end->credit;
         if (!length)

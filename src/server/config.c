@@ -191,6 +191,7 @@ static void load_plex(struct config *config)
     const struct serve_settings *settings = &config->settings;
     struct plex_config *plex = &config->plex;
     plex_config_init(plex, PLEX_SERVER);
+    /* PLEX_INBOUND_OPENS among them: this is the one place that grants it. */
     plex->features = PLEX_FEATURES_ALL;
     if (!config->edge_on) /* nobody would come in */
         plex->features &= ~(uint32_t)PLEX_INBOUND_OPENS;

@@ -122,8 +122,6 @@ void config_set_edge_ports(struct config *config, uint16_t http_port, uint16_t h
 
 void config_keep_edge(struct config *config, const struct config *before)
 {
-    config->edge_on = before->edge_on;
-    config->plex.features = before->plex.features;
     config_set_edge_ports(config, before->edge_http_port, before->edge_https_listener);
 }
 
@@ -170,10 +168,12 @@ static int check_folder(const char *name, const char *folder, char *error, size_
 {
     struct stat status;
     int fault = 0;
-    if (stat(folder, &status) < 0 || access(folder, R_OK | X_OK) < 0)
+    if (stat(folder, &status) < 0)
         fault = errno;
     else if (!S_ISDIR(status.st_mode))
         fault = ENOTDIR;
+    else if (access(folder, R_OK | X_OK) < 0)
+        fault = errno;
     if (!fault)
         return 0;
     snprintf(error, error_size, "%s: %s: %s", name, folder, strerror(fault));

@@ -96,3 +96,14 @@ void server_edge_configure(struct server *server)
         log_write(LOG_ERROR, LOG_NO_FIELDS,
                   "the edge's domains and ports stay as they were: out of memory");
 }
+
+size_t server_edge_count(const struct server *server)
+{
+    return server->edge ? edge_listen_count(server->edge) : 0;
+}
+
+const union address *server_edge_address(const struct server *server, size_t index,
+                                         enum edge_entry *ret_entry)
+{
+    return edge_listen_address(server->edge, index, ret_entry);
+}

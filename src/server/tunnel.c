@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "server/auth.h"
-#include "server/outbound.h"
+#include "server/registration.h"
 #include "server/worker.h"
 
 /* What one tunnel may read and write in a turn, in records of 16 KiB: enough to keep a fast one
@@ -79,7 +79,7 @@ void tunnel_close(struct tunnel *tunnel, const char *reason)
 {
     struct worker *worker = tunnel->worker;
     log_closed(tunnel, reason);
-    tunnel->finish_reason = reason; /* the outbounds that end below find it closing */
+    tunnel->finish_reason = reason; /* what ends below finds it closing */
     timer_stop(&tunnel->timer);
     loop_undefer(worker->loop, &tunnel->service);
     if (tunnel->next)
@@ -90,7 +90,8 @@ void tunnel_close(struct tunnel *tunnel, const char *reason)
         worker->tunnels = tunnel->next;
     worker->tunnel_count--;
     worker_drop_slot(worker, tunnel->slot);
-    plex_session_free(tunnel->session); /* tells each outbound that it is over */
+    registration_free(tunnel);
+    plex_session_free(tunnel->session); /* tells each outbound and inbound that it is over */
     note_credit(worker);
     conn_close(tunnel->conn);
     admission_report(worker->host->admission, &tunnel->peer,
@@ -514,7 +515,7 @@ static void take_answer(struct loop_message *message)
     auth_question_free(question);
 }
 
-static void on_token(struct plex_session *session, const char *token, size_t length)
+void tunnel_on_token(struct plex_session *session, const char *token, size_t length)
 {
     struct tunnel *tunnel = plex_session_user(session);
     struct worker *worker = tunnel->worker;
@@ -538,27 +539,22 @@ static void on_token(struct plex_session *session, const char *token, size_t len
     auth_ask(worker->host->auth, worker->host->loop, question);
 }
 
-static void on_output(struct plex_session *session)
+void tunnel_on_output(struct plex_session *session)
 {
     service_soon(plex_session_user(session));
 }
 
-static void on_resume(struct plex_session *session)
+void tunnel_on_resume(struct plex_session *session)
 {
     struct tunnel *tunnel = plex_session_user(session);
     tunnel->read_on = true;
     service_soon(tunnel);
 }
 
-const struct plex_callbacks tunnel_engine_callbacks = {
-    .on_token = on_token,
-    .on_output = on_output,
-    .on_resume = on_resume,
-    .on_open = outbound_on_open,
-    .on_connect = outbound_on_connect,
-    .on_timeout = outbound_on_timeout,
-    .on_data = outbound_on_data,
-    .on_end = outbound_on_end,
-    .on_gone = outbound_on_gone,
-    .on_pull = outbound_on_pull,
-};
+void tunnel_take_again(struct tunnel *tunnel)
+{
+    plex_session_resume(tunnel->session);
+    tunnel->read_on = true;
+    /* Not this turn: what makes room may be what a tunnel in its share of a turn does itself. */
+    loop_defer_next(tunnel->worker->loop, &tunnel->service);
+}

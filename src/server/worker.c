@@ -245,18 +245,26 @@ void worker_post_heartbeat(struct worker *worker)
     post_order(worker, &(struct order_message){.order = ORDER_HEARTBEAT});
 }
 
+static void free_list(struct worker *worker)
+{
+    while (worker->reclaim) {
+        struct reclaim *first = worker->reclaim;
+        worker->reclaim = first->next;
+        first->free(first);
+    }
+}
+
 static void free_reclaimed(struct loop_deferred *deferred)
 {
     struct worker *worker =
         (struct worker *)((char *)deferred - offsetof(struct worker, reclaim_deferred));
-    struct outbound *first = worker->reclaim;
-    worker->reclaim = NULL;
-    outbound_free_list(first);
+    free_list(worker);
 }
 
-void worker_reclaim(struct worker *worker, struct outbound *outbound)
+void worker_reclaim(struct worker *worker, struct reclaim *reclaim)
 {
-    worker->reclaim = outbound_chain(outbound, worker->reclaim);
+    reclaim->next = worker->reclaim;
+    worker->reclaim = reclaim;
     loop_defer(worker->loop, &worker->reclaim_deferred);
 }
 
@@ -269,8 +277,7 @@ static void *run(void *argument)
 
 void worker_free(struct worker *worker)
 {
-    outbound_free_list(worker->reclaim);
-    worker->reclaim = NULL; /* the loop may still bring free_reclaimed() */
+    free_list(worker); /* the loop may still bring free_reclaimed(), which finds none */
     if (worker->resolver)
         resolver_free(worker->resolver);
     if (worker->loop)

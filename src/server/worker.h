@@ -21,9 +21,9 @@
 #include "streamplex.h"
 
 struct tunnel;
-struct sockets;
-struct outbound;
 struct outbound_linger;
+struct sockets;
+struct worker;
 
 /* What the main thread makes anew at each reload, for each worker its own. */
 struct worker_setup {
@@ -37,6 +37,7 @@ struct worker_host {
     struct loop *loop; /* the main thread's */
     struct auth *auth;
     struct admission *admission;
+    /* All workers, for messages between them; complete before the first tunnel comes. */
     struct worker **workers;
     size_t worker_count;
     /* The next two are NULL without an edge. */
@@ -48,6 +49,12 @@ struct worker_host {
      */
     void (*on_drained)(void *user);
     void *user;
+};
+
+/* What is over but may still be on the stack: embedded, and freed at the end of the turn. */
+struct reclaim {
+    struct reclaim *next;
+    void (*free)(struct reclaim *reclaim);
 };
 
 /* Where a tunnel is, for answers that come later: valid as long as the generation is the slot's. */
@@ -81,7 +88,7 @@ struct worker {
     struct edge *edge;
     struct edge_host edge_host;
 
-    struct outbound *reclaim; /* over in this turn, freed at its end */
+    struct reclaim *reclaim; /* over in this turn, freed at its end */
     struct loop_deferred reclaim_deferred;
 
     struct loop_deferred
@@ -119,11 +126,10 @@ void worker_post_setup(struct worker *worker, const struct worker_setup *setup);
 void worker_post_drain(struct worker *worker);
 void worker_post_heartbeat(struct worker *worker);
 
-/* The worker's own: slots of tunnels, and outbounds whose memory is given back at the end of the
- * turn. */
+/* The worker's own: slots of tunnels, and what is given back at the end of the turn. */
 int worker_take_slot(struct worker *worker, struct tunnel *tunnel, uint32_t *ret_slot,
                      uint32_t *ret_generation) __attribute__((warn_unused_result));
 void worker_drop_slot(struct worker *worker, uint32_t slot);
 struct tunnel *worker_find(struct worker *worker, uint32_t slot, uint32_t generation);
-void worker_reclaim(struct worker *worker, struct outbound *outbound);
+void worker_reclaim(struct worker *worker, struct reclaim *reclaim);
 void worker_check_drained(struct worker *worker);

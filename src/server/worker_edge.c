@@ -18,6 +18,12 @@ static void tell_visit(void *user, struct presence *presence, const char *json, 
     inbound_tell_visit(user, presence, json, length);
 }
 
+static void note_gone(struct worker *worker)
+{
+    if (worker->draining)
+        loop_defer(worker->loop, &worker->drained_deferred);
+}
+
 static void report(void *user, const union address *peer, enum edge_event event)
 {
     static const enum admission_event events[] = {
@@ -27,8 +33,8 @@ static void report(void *user, const union address *peer, enum edge_event event)
     };
     struct worker *worker = user;
     admission_report(worker->host->visitors, peer, events[event]);
-    if (worker->draining && event != EDGE_VISITOR_ROUTED)
-        loop_defer(worker->loop, &worker->drained_deferred);
+    if (event != EDGE_VISITOR_ROUTED)
+        note_gone(worker);
 }
 
 static void count(void *user, enum edge_count what, int64_t amount)
@@ -58,6 +64,7 @@ static void pass(void *user, unsigned index, struct edge_passed *passed)
 {
     struct worker *worker = user;
     worker_post_visitor(worker->host->workers[index], passed);
+    note_gone(worker);
 }
 
 /* To the main thread, which counts tunnels and knows the worker with the fewest. */
@@ -78,6 +85,7 @@ static void pass_tunnel(void *user, struct edge_passed *passed)
 {
     struct worker *worker = user;
     struct found_tunnel *found = malloc(sizeof *found);
+    report(worker, &passed->peer, EDGE_VISITOR_GONE_UNROUTED);
     if (!found) {
         edge_passed_free(passed);
         return;
@@ -123,11 +131,7 @@ void worker_edge_configure(struct worker *worker)
 
 void worker_edge_take(struct worker *worker, struct edge_passed *passed)
 {
-    if (worker->edge && !worker->stopped) {
-        edge_take(worker->edge, passed);
-        return;
-    }
-    edge_passed_free(passed); /* nobody counts any more */
+    edge_take(worker->edge, passed);
 }
 
 void worker_edge_change(struct worker *worker, struct registry_change *change)

@@ -51,10 +51,10 @@ static int clean(void **state)
     return rmdir(folder);
 }
 
-static int open_shared(opener *open_it, const char *path)
+static int open_with(opener *open_it, const char *path, int flags)
 {
     int shared = openat(root, "shared", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int fd = open_it(shared, path, O_RDONLY);
+    int fd = open_it(shared, path, flags);
     close(shared);
     if (fd < 0)
         return fd;
@@ -63,12 +63,20 @@ static int open_shared(opener *open_it, const char *path)
     return 0;
 }
 
+static int open_shared(opener *open_it, const char *path)
+{
+    return open_with(open_it, path, O_RDONLY);
+}
+
 static void expect_inside(opener *open_it)
 {
     assert_int_equal(open_shared(open_it, "file"), 0);
     assert_int_equal(open_shared(open_it, "sub/file"), 0);
     assert_int_equal(open_shared(open_it, "sub"), 0);
     assert_int_equal(open_shared(open_it, ""), 0);
+    assert_int_equal(open_with(open_it, "sub/file", O_PATH), 0);
+    assert_int_equal(open_with(open_it, "sub", O_RDONLY | O_DIRECTORY), 0);
+    assert_int_equal(open_with(open_it, "file", O_RDONLY | O_DIRECTORY), -ENOTDIR);
     assert_int_equal(open_shared(open_it, "pipe"), 0); /* and nobody waits */
     assert_int_equal(open_shared(open_it, "none"), -ENOENT);
     assert_int_equal(open_shared(open_it, "none/file"), -ENOENT);
@@ -94,6 +102,11 @@ static void test_what_is_inside_opens(void **state)
     (void)state;
     expect_inside(beneath_open);
     expect_inside(beneath_open_stepwise);
+    int fd = beneath_open(root, "shared/in", O_RDONLY);
+    if (fd >= 0) /* a kernel with openat2(2) */
+        close(fd);
+    else
+        assert_int_equal(fd, -ELOOP);
     assert_int_equal(open_shared(beneath_open_stepwise, "in"), -ELOOP);
 }
 

@@ -186,6 +186,21 @@ static void test_a_full_window_waits_for_the_reader(void **state)
 }
 
 /* Many turns with a byte each are kept in order, and together. */
+/* Who writes exactly what there is room for is told, too, when there is more. */
+static void test_room_is_told_after_it_was_filled(void **state)
+{
+    struct joined *joined = *state;
+    static char bytes[LINK_WINDOW];
+    assert_int_equal(link_write(joined->a.end, bytes, sizeof bytes), LINK_WINDOW);
+    turns(joined);
+    assert_int_equal(link_read(joined->b.end, bytes, sizeof bytes), LINK_WINDOW);
+    turns(joined);
+    assert_int_equal(joined->a.writable, 1);
+    assert_int_equal(link_room(joined->a.end), LINK_WINDOW);
+    link_close(joined->a.end);
+    link_close(joined->b.end);
+}
+
 static void test_a_slow_reader_gets_all_of_many_small_writes(void **state)
 {
     struct joined *joined = *state;
@@ -477,6 +492,7 @@ int main(void)
         WITH_LINK(test_readable_is_told_once_until_all_was_read),
         WITH_LINK(test_what_was_written_before_the_callbacks_is_told),
         WITH_LINK(test_a_full_window_waits_for_the_reader),
+        WITH_LINK(test_room_is_told_after_it_was_filled),
         WITH_LINK(test_a_slow_reader_gets_all_of_many_small_writes),
         WITH_LINK(test_half_close_passes_after_the_bytes),
         WITH_LINK(test_what_was_written_before_a_close_arrives),
