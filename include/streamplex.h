@@ -41,6 +41,7 @@
  * plex_session_pause(), feeds nothing until it can, and leaves the rest to TCP.
  *   - Windows that grow, and so measuring round trips: window_max counts for nothing, rtt_min is 0.
  *   - The limit to late data (§7.4): what a server sends on substreams that are over is dropped.
+ *   - Messages of the host's own (§8.8): on_message and on_message_pull aren't called.
  *   - Texts that a device never sends: plex_error_name() and plex_error_text() give "" for them.
  */
 #pragma once
@@ -224,6 +225,16 @@ struct plex_callbacks {
      * abort the substream. */
     size_t (*on_pull)(struct plex_substream *substream, void *buffer, size_t capacity);
 
+    /* Both, feature inbound: a message of the peer's on channel 0 that isn't the engine's own
+     * (§8.8); json is the text of its `object`, at most max_json bytes, checked as all JSON is, not
+     * NUL-terminated. May be NULL: such messages are ignored. */
+    void (*on_message)(struct plex_session *session, const char *json, size_t length);
+    /* Both, feature inbound: writes the JSON text of one message's `object`, at most `capacity`
+     * bytes (never less than 960, never more than the peer takes), and returns its length; 0: none
+     * now. Asked after plex_session_message_ready() until it returns 0. The text isn't checked:
+     * what isn't an object ends the tunnel at the other side. May be NULL. */
+    size_t (*on_message_pull)(struct plex_session *session, char *buffer, size_t capacity);
+
     /* Both: the peer will accept no new substream from us; open ones go on. May be NULL. */
     void (*on_goaway)(struct plex_session *session, uint16_t code);
 };
@@ -316,6 +327,8 @@ uint32_t plex_session_features(const struct plex_session *session);
 /* Tells the peer (feature goaway) to open no more substreams, and refuses those that it does open.
  */
 void plex_session_goaway(struct plex_session *session, uint16_t code);
+/* There is a message to pull (on_message_pull). Idempotent; a no-op without feature inbound. */
+void plex_session_message_ready(struct plex_session *session);
 /* Sends a ping now (feature ping), whose pong updates the round trip time. */
 void plex_session_ping(struct plex_session *session);
 /* Ends the session with a reason that the peer is told (`error` on channel 0): then pull, close,

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 /* Beyond it a line is cut: a peer's text can't fill the disk by one line, and a pipe takes 4 KiB in
  * one piece. */
 #define LINE_SIZE 4096
@@ -51,53 +53,20 @@ static void put(struct line *line, const char *text)
     line->size += length;
 }
 
-static bool is_tail(unsigned char byte)
-{
-    return (byte & 0xc0) == 0x80;
-}
-
-/* Length of the well-formed UTF-8 sequence at text (NUL-terminated), 0 when it is none. Overlong
- * forms, surrogates and what is beyond U+10FFFF aren't well-formed (RFC 3629 section 4). */
-static size_t utf8_length(const unsigned char *text)
-{
-    if (text[0] < 0x80)
-        return 1;
-    if (text[0] >= 0xc2 && text[0] <= 0xdf)
-        return is_tail(text[1]) ? 2 : 0;
-    if (text[0] >= 0xe0 && text[0] <= 0xef) {
-        if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f))
-            return 0;
-        return is_tail(text[1]) && is_tail(text[2]) ? 3 : 0;
-    }
-    if (text[0] >= 0xf0 && text[0] <= 0xf4) {
-        if ((text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
-            return 0;
-        return is_tail(text[1]) && is_tail(text[2]) && is_tail(text[3]) ? 4 : 0;
-    }
-    return 0;
-}
-
-/* U+0080 to U+009F are controls, too: terminals obey them. */
-static bool is_control(const unsigned char *text, size_t length)
-{
-    return (length == 1 && (text[0] < 0x20 || text[0] == 0x7f)) ||
-           (length == 2 && text[0] == 0xc2 && text[1] < 0xa0);
-}
-
 /* One character, or one byte of what isn't UTF-8, as it stands in a line. Returns how many bytes of
  * text it was. */
-static size_t escape(const struct line *line, const unsigned char *text, bool quoted, char out[8])
+static size_t escape(const struct line *line, const char *text, bool quoted, char out[8])
 {
     bool json = line->format == LOG_JSON_FORMAT;
     size_t length = utf8_length(text);
     if (length == 0) {
-        snprintf(out, 8, json ? "\\\\x%02x" : "\\x%02x", text[0]);
+        snprintf(out, 8, json ? "\\\\x%02x" : "\\x%02x", (unsigned char)*text);
         return 1;
     }
     if (text[0] == '\n' || text[0] == '\r' || text[0] == '\t') {
         snprintf(out, 8, "\\%c", text[0] == '\n' ? 'n' : text[0] == '\r' ? 'r' : 't');
-    } else if (is_control(text, length)) {
-        unsigned code = length == 1 ? text[0] : text[1];
+    } else if (utf8_is_control(text, length)) {
+        unsigned code = (unsigned char)text[length - 1];
         snprintf(out, 8, json ? "\\u%04x" : "\\x%02x", code);
     } else if (text[0] == '\\' || (text[0] == '"' && quoted)) {
         snprintf(out, 8, "\\%c", text[0]);
@@ -110,7 +79,7 @@ static size_t escape(const struct line *line, const unsigned char *text, bool qu
 
 static void put_escaped(struct line *line, const char *text, bool quoted)
 {
-    const unsigned char *at = (const unsigned char *)text;
+    const char *at = text;
     while (*at) {
         char out[8];
         size_t length = escape(line, at, quoted, out);

@@ -60,7 +60,9 @@ int conn_connect(struct loop *loop, const union address *address,
                  const struct conn_callbacks *callbacks, void *user, struct conn **ret_conn)
     __attribute__((warn_unused_result));
 /* Gives socket (non-blocking) and unread bytes away (raw TCP only, -EOPNOTSUPP with TLS under way):
- * *ret_left is malloced, may be NULL, and the caller's. The conn is gone. */
+ * *ret_left is malloced, may be NULL, and the caller's. The conn is gone. What conn_read() gave
+ * before, the caller passes on itself, ahead of *ret_left; an end of the peer's that was read is
+ * read again by the next owner. */
 int conn_detach(struct conn *conn, int *ret_fd, void **ret_left, size_t *ret_left_size)
     __attribute__((warn_unused_result));
 
@@ -122,8 +124,12 @@ const char *conn_error_code(const struct conn *conn);
 const char *conn_error_text(const struct conn *conn);
 
 bool conn_peer_address(const struct conn *conn, union address *ret_address);
-/* TLS facts once ready: version name, whether the session was resumed, ALPN ("" without). */
+/* TLS facts once ready: version name, whether the session was resumed. */
 const char *conn_tls_version(const struct conn *conn);
 bool conn_tls_resumed(const struct conn *conn);
+/* The protocol agreed on, "" without; the name that the client asked for (server side), "" without.
+ * Valid as long as the conn. */
+const char *conn_tls_alpn(const struct conn *conn);
+const char *conn_tls_server_name(const struct conn *conn);
 /* Bytes held in user space for this connection beyond its idle cost (left-overs). */
 size_t conn_buffered(const struct conn *conn);

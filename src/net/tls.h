@@ -10,12 +10,36 @@
 #include <stdint.h>
 
 struct tls_context;
+struct tls_certificates;
+
+/* Certificates with their keys, of which a server takes one by the name that the client asks for
+ * (SNI): an exact name before a wildcard; the first when none fits or none is asked for. Immutable,
+ * counted by reference, shared by all threads. */
+struct tls_certificate_file {
+    const char *certificate_file, *key_file, *key_passphrase;
+};
+int tls_certificates_new(const struct tls_certificate_file *files, size_t count,
+                         struct tls_certificates **ret_certificates, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+/* The same, and after `files` every pair of a folder: NAME.pem or NAME.crt with NAME.key, or
+ * NAME/fullchain.pem with NAME/privkey.pem (certbot's "live"). One that can't be used is left out
+ * with a warning in the log; without any at all it is an error. folder NULL: none. */
+int tls_certificates_load(const struct tls_certificate_file *files, size_t count,
+                          const char *folder, struct tls_certificates **ret_certificates,
+                          char *error, size_t error_size) __attribute__((warn_unused_result));
+struct tls_certificates *tls_certificates_ref(struct tls_certificates *certificates);
+void tls_certificates_unref(struct tls_certificates *certificates); /* NULL is fine */
 
 struct tls_server_options {
     const char *certificate_file; /* PEM chain, leaf first */
     const char *key_file;         /* PEM */
     const char
         *key_passphrase; /* or NULL; an encrypted key without one is an error, never a prompt */
+    struct tls_certificates *certificates; /* instead of the three above; kept by reference */
+    /* Protocols to agree on, the preferred first, "streamplex/1" or "http/1.1,http/1.0"; a client
+     * that offers none of them goes on without. NULL: none. */
+    const char *alpn;
+    const char *session_id_context; /* sessions are resumed within one; NULL: "streamplex" */
     bool old; /* TLS 1.0, security level 0, RSA key exchange and CBC: for the boards of 2014 */
 };
 
@@ -25,6 +49,8 @@ struct tls_client_options {
     const char *ca_pem;     /* the same as PEM text, for PROXY_CERT; NULL: none */
     const char *pin_sha256; /* 64 hex digits: the server's certificate or its public key (SPKI) has
                                this SHA-256; then neither chain nor name are checked. NULL: none */
+    bool insecure;          /* neither chain nor name are checked: --upstream-insecure */
+    const char *alpn;       /* offered, as above; NULL: none */
     bool cache_sessions; /* resume sessions by the session_key of conn_start_tls_client() (bounded
                             cache) */
 };

@@ -1,0 +1,86 @@
+/* Our own answers within a visit. */
+#include "edge/http_visit_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "edge/http_write.h"
+
+static void answer(struct http_visit *visit, const struct http_answer *answer, bool is_refusal)
+{
+    /* Without a head read nothing is known of the visitor: it gets what any can read. */
+    bool is_whole = !is_refusal && http_visit_request_is_over(visit);
+    visit->closes = visit->closes || !is_whole || answer->closes || visit->is_draining;
+    visit->status = answer->status;
+    if (!visit->is_head)
+        visit->bytes_out = answer->body_length;
+    struct http_buffer buffer = {0};
+    http_write_own(answer, visit->is_head, visit->is_http10, visit->closes, &buffer);
+    if (buffer.failed)
+        http_visit_give_up(visit);
+    else if (http_visit_push_visitor(visit, buffer.bytes, buffer.length) == 0)
+        http_visit_finish(visit, true, is_whole, false);
+    http_buffer_deinit(&buffer);
+}
+
+void http_visit_answer(struct http_visit *visit, const struct http_answer *own)
+{
+    assert(visit->state == HTTP_VISIT_ROUTING || visit->state == HTTP_VISIT_EXCHANGE);
+    assert(!visit->has_answer);
+    bool is_outermost = http_visit_enter(visit);
+    answer(visit, own, false);
+    http_visit_leave(visit, is_outermost);
+}
+
+void http_visit_refuse(struct http_visit *visit, const struct http_answer *own)
+{
+    assert(visit->state == HTTP_VISIT_IDLE || visit->state == HTTP_VISIT_HEAD);
+    bool is_outermost = http_visit_enter(visit);
+    answer(visit, own, true);
+    http_visit_leave(visit, is_outermost);
+}
+
+static enum page page_for(int status)
+{
+    switch (status) {
+    case 405:
+        return PAGE_CONNECT_REFUSED;
+    case 431:
+        return PAGE_HEAD_TOO_LARGE;
+    case 501:
+        return PAGE_METHOD_UNKNOWN;
+    case 502:
+        return PAGE_SERVICE_BROKEN;
+    default:
+        return PAGE_BAD_REQUEST;
+    }
+}
+
+static void answer_page(struct http_visit *visit, int status, bool is_refusal)
+{
+    struct page_text *text = malloc(sizeof *text);
+    if (!text) {
+        http_visit_give_up(visit);
+        return;
+    }
+    struct http_answer own = {0};
+    page_make(page_for(status), visit->texts.accept, "", text, &own);
+    own.status = status; /* 417 and 505 are bad requests with a status of their own */
+    answer(visit, &own, is_refusal);
+    free(text);
+}
+
+void http_visit_refuse_page(struct http_visit *visit, int status)
+{
+    visit->is_head =
+        *visit->texts.method && http_text_is(http_text_of(visit->texts.method), "HEAD");
+    answer_page(visit, status, true);
+}
+
+void http_visit_bad_answer(struct http_visit *visit)
+{
+    if (visit->has_answer)
+        http_visit_give_up(visit);
+    else
+        answer_page(visit, 502, false);
+}

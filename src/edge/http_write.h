@@ -1,0 +1,22 @@
+/* Heads, written anew from what was parsed (RFC 9110 7.6): what goes on is what we understood. */
+#pragma once
+
+#include "edge/http_buffer.h"
+#include "edge/http_head.h"
+#include "edge/http_visit.h"
+
+/* For the service, always as HTTP/1.1. */
+void http_write_request(const struct http_head *head, const struct http_forward *forward,
+                        struct http_buffer *buffer);
+
+/* How an answer's head goes on to the visitor. */
+struct http_write_answer {
+    enum http_framing framing; /* that the body will have there */
+    bool is_http10;            /* the visitor speaks HTTP/1.0 */
+    bool closes;               /* its connection ends after the answer */
+};
+void http_write_answer(const struct http_head *head, const struct http_write_answer *how,
+                       struct http_buffer *buffer);
+/* Our own answer. to_head: to a request HEAD, without the body. */
+void http_write_own(const struct http_answer *answer, bool to_head, bool is_http10, bool closes,
+                    struct http_buffer *buffer);
