@@ -149,6 +149,10 @@ static void meddle_with_any(void)
         plex_session_goaway(fuzz.session, 0);
     if (!chance(64))
         plex_session_ping(fuzz.session);
+    if (fuzz.ways & WAY_TALK && !chance(16))
+        plex_session_message_ready(fuzz.session);
+    if (fuzz.ways & WAY_ABORT && !chance(2048))
+        plex_session_fail(fuzz.session, PLEX_TUNNEL_IDLE);
 }
 
 static void on_token(struct plex_session *session, const char *token, size_t length)
@@ -240,6 +244,28 @@ static size_t on_pull(struct plex_substream *substream, void *buffer, size_t cap
     size_t size = chance(3) ? chance((uint32_t)capacity + 1) : 0;
     memset(buffer, 'x', size);
     meddle(substream);
+    return size;
+}
+
+/* An object that has passed the check, whole and nothing else. */
+static void on_message(struct plex_session *session, const char *json, size_t length)
+{
+    must(length >= 2 && length <= fuzz.config.max_json && *json == '{' && json[length - 1] == '}');
+    must(plex_json_check(json, length));
+    must(plex_session_features(session) & PLEX_INBOUND_OPENS);
+    meddle_with_any();
+}
+
+static size_t on_message_pull(struct plex_session *session, char *buffer, size_t capacity)
+{
+    must(fuzz.pulling && capacity >= 960 && capacity <= PLEX_PULL_MAX);
+    meddle_with_any();
+    if (!chance(3))
+        return 0;
+    size_t size = 2 + chance((uint32_t)capacity - 1);
+    memset(buffer, ' ', size);
+    buffer[0] = '{';
+    buffer[size - 1] = '}';
     return size;
 }
 
@@ -338,9 +364,24 @@ static void engine_fuzz(enum plex_side side, const uint8_t *data, size_t size)
     fuzz.ways = data[0];
     fuzz.random = data[2] * 2654435769u;
     fuzz.now = 1;
-    fuzz.callbacks = (struct plex_callbacks){on_token,   on_authed,  on_output, on_resume, on_open,
-                                             on_connect, on_timeout, on_data,   on_end,    on_event,
-                                             on_error,   on_gone,    on_pull,   on_goaway};
+    fuzz.callbacks = (struct plex_callbacks){
+        .on_token = on_token,
+        .on_authed = on_authed,
+        .on_output = on_output,
+        .on_resume = on_resume,
+        .on_open = on_open,
+        .on_connect = on_connect,
+        .on_timeout = on_timeout,
+        .on_data = on_data,
+        .on_end = on_end,
+        .on_event = on_event,
+        .on_error = on_error,
+        .on_gone = on_gone,
+        .on_pull = on_pull,
+        .on_message = on_message,
+        .on_message_pull = on_message_pull,
+        .on_goaway = on_goaway,
+    };
     fuzz.allocator = (struct plex_allocator){fuzz_alloc, fuzz_free, NULL};
     fuzz.budget.limit = data[1] & 1 ? 100000 : UINT64_MAX;
     plex_config_init(&fuzz.config, side);

@@ -41,6 +41,7 @@
  * plex_session_pause(), feeds nothing until it can, and leaves the rest to TCP.
  *   - Windows that grow, and so measuring round trips: window_max counts for nothing, rtt_min is 0.
  *   - The limit to late data (§7.4): what a server sends on substreams that are over is dropped.
+ *   - Messages of the host's own (§8.8): on_message and on_message_pull aren't called.
  *   - Texts that a device never sends: plex_error_name() and plex_error_text() give "" for them.
  */
 #pragma once
@@ -229,8 +230,9 @@ struct plex_callbacks {
      * NUL-terminated. May be NULL: such messages are ignored. */
     void (*on_message)(struct plex_session *session, const char *json, size_t length);
     /* Both, feature inbound: writes the JSON text of one message's `object`, at most `capacity`
-     * bytes (never less than 960), and returns its length; 0: none now. Asked after
-     * plex_session_message_ready() until it returns 0. May be NULL. */
+     * bytes (never less than 960, never more than the peer takes), and returns its length; 0: none
+     * now. Asked after plex_session_message_ready() until it returns 0. The text isn't checked:
+     * what isn't an object ends the tunnel at the other side. May be NULL. */
     size_t (*on_message_pull)(struct plex_session *session, char *buffer, size_t capacity);
 
     /* Both: the peer will accept no new substream from us; open ones go on. May be NULL. */

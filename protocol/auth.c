@@ -76,6 +76,8 @@ static void agree(struct plex_session *session, const struct plex_terms *theirs,
     session->features = (uint8_t)features;
     session->peer_window = theirs->window;
     session->peer_max = theirs->max_substreams;
+    if (PLEX_HAS_MESSAGES)
+        session->peer_max_json = theirs->max_json;
     if (session->going_away)
         plex_session_goaway(session, session->goaway_code);
 }
@@ -145,6 +147,8 @@ int plex_auth_message(struct plex_session *session, const char *object)
     int r = plex_json_read(object, "token\0authed\0streamplex\0", keys.all);
     if (r < 0)
         return r;
+    if (PLEX_HAS_MESSAGES && !keys.token && !keys.authed)
+        return plex_message_own(session, object);
     if (plex_is_server(session))
         return keys.token ? token_message(session, keys.token, keys.terms) : 0;
     return keys.authed ? answer_message(session, keys.authed, keys.terms) : 0;

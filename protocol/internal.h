@@ -26,13 +26,15 @@
 /* What a board's build (PLEX_BOARD in streamplex.h) leaves out. Asked for in plain conditions, so
  * that the compiler sees all of it in both builds and drops what can't happen. */
 #ifdef PLEX_BOARD
-#define PLEX_HAS_SERVER 0
-#define PLEX_HAS_BUFFER 0
-#define PLEX_HAS_GROWTH 0
+#define PLEX_HAS_SERVER   0
+#define PLEX_HAS_BUFFER   0
+#define PLEX_HAS_GROWTH   0
+#define PLEX_HAS_MESSAGES 0
 #else
-#define PLEX_HAS_SERVER 1 /* the server's side; budgets that sessions share */
-#define PLEX_HAS_BUFFER 1 /* without flow: a buffer's limit, stalls, and a limit to late data */
-#define PLEX_HAS_GROWTH 1 /* windows that grow, and the round trips that they grow by */
+#define PLEX_HAS_SERVER   1 /* the server's side; budgets that sessions share */
+#define PLEX_HAS_BUFFER   1 /* without flow: a buffer's limit, stalls, and a limit to late data */
+#define PLEX_HAS_GROWTH   1 /* windows that grow, and the round trips that they grow by */
+#define PLEX_HAS_MESSAGES 1 /* the host's own messages on channel 0 */
 #endif
 
 /* Refusals of opens that wait to be pulled, at which feed stops: each is a substream's memory. */
@@ -47,6 +49,8 @@
  * comes. */
 #define PLEX_HELD_SLACK (2 * (PLEX_JSON_BEFORE_AUTH + PLEX_HEADER_SIZE))
 #define PLEX_CODE_MAX   32
+/* The room that a host gets for a message of its own: less than every max_json leaves it. */
+#define PLEX_MESSAGE_ROOM 960
 /* A token message's frame: no server takes a longer one. */
 #define PLEX_TOKEN_FRAME (PLEX_HEADER_SIZE + PLEX_JSON_BEFORE_AUTH)
 #define PLEX_SECOND      UINT64_C(1000000)
@@ -172,6 +176,7 @@ enum plex_control {
     CONTROL_PING = 1 << 4,
     CONTROL_GOAWAY = 1 << 5,
     CONTROL_ERROR = 1 << 6,
+    CONTROL_MESSAGE = 1 << 7, /* the host has messages */
 };
 
 struct plex_session {
@@ -238,6 +243,7 @@ struct plex_session {
     uint32_t rtt[2];   /* least of this and the last five seconds; 0: none */
     uint32_t ping_number;
     uint8_t pong[8];
+    uint16_t peer_max_json; /* known when an extension is in force */
 };
 
 static inline bool plex_is_server(const struct plex_session *session)
@@ -290,6 +296,10 @@ bool plex_feed_in_frame(const struct plex_session *session);
 /* message.c: 0 or the tunnel's fault. */
 int plex_message_tunnel(struct plex_session *session, const char *text, size_t length);
 int plex_message_substream(struct plex_substream *substream, const char *text);
+/* The host's own message, whose object this is. */
+int plex_message_own(struct plex_session *session, const char *object);
+/* The host's messages, as many as there is room for. */
+void plex_message_write(struct plex_session *session, struct plex_writer *writer);
 
 /* compose.c: JSON from templates, whose letters are explained there. */
 void plex_compose(struct plex_writer *writer, struct plex_session *session,

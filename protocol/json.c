@@ -239,9 +239,9 @@ static const char *skip_string(const char *at)
     return at + 1;
 }
 
-/* What follows a value. */
-static const char *skip(const char *at)
+const char *plex_json_end(const char *value)
 {
+    const char *at = value;
     unsigned depth = 0;
     do {
         if (*at == '"') {
@@ -270,7 +270,7 @@ const char *plex_json_first(const char *value)
 
 const char *plex_json_next(const char *element)
 {
-    element = blank(skip(element));
+    element = blank(plex_json_end(element));
     return *element == ',' ? blank(element + 1) : NULL;
 }
 

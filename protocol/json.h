@@ -26,6 +26,8 @@ int plex_json_read(const char *value, const char *keys, const char **ret_values)
 /* The elements of an array, in turn; NULL after the last, and when value isn't an array. */
 const char *plex_json_first(const char *value);
 const char *plex_json_next(const char *element);
+/* What follows a value: its end. */
+const char *plex_json_end(const char *value);
 
 bool plex_json_is_string(const char *value);
 /* True for a string equal to text, which has no NUL. */

@@ -1,6 +1,8 @@
 /* What the JSON of the wire means (§3.2, §5, §6). */
 #include "internal.h"
 
+#include <string.h>
+
 static const char *const kind_names[] = {"net", "tls", "inbound"};
 
 /* The kind that a peer may open by this name, or -1. */
@@ -211,4 +213,45 @@ int plex_message_substream(struct plex_substream *substream, const char *text)
         substream->session->config->callbacks->on_end(substream);
     }
     return 0;
+}
+
+int plex_message_own(struct plex_session *session, const char *object)
+{
+    const struct plex_callbacks *callbacks = session->config->callbacks;
+    const char *error;
+    if (!PLEX_HAS_MESSAGES || !(session->features & PLEX_INBOUND_OPENS) || !callbacks->on_message)
+        return 0;
+    int r = plex_json_read(object, "error\0", &error);
+    if (r < 0 || error)
+        return r;
+    callbacks->on_message(session, object, (size_t)(plex_json_end(object) - object));
+    return 0;
+}
+
+void plex_message_write(struct plex_session *session, struct plex_writer *writer)
+{
+    static const char before[] = "{\"type\":\"message\",\"object\":";
+    const size_t around = sizeof before - 1 + 1;
+    while (session->control & CONTROL_MESSAGE) {
+        uint8_t *mark = writer->at;
+        size_t room = (size_t)(writer->end - mark);
+        if (room < PLEX_HEADER_SIZE + around + PLEX_MESSAGE_ROOM) {
+            writer->full = true; /* the next pull has the room, and data waits for it */
+            return;
+        }
+        room -= PLEX_HEADER_SIZE;
+        room = (room < session->peer_max_json ? room : session->peer_max_json) - around;
+        plex_write_begin(writer, 0, PLEX_FRAME_JSON);
+        plex_write_raw(writer, before, sizeof before - 1);
+        size_t size =
+            session->config->callbacks->on_message_pull(session, (char *)writer->at, room);
+        if (!size || size > room || session->error) {
+            plex_write_undo(writer, mark);
+            session->control &= (uint8_t)~CONTROL_MESSAGE;
+            return;
+        }
+        writer->at += size;
+        plex_write_raw(writer, "}", 1);
+        plex_write_end(writer);
+    }
 }

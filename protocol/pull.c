@@ -34,6 +34,9 @@ static size_t pull_control(struct plex_session *session, struct plex_writer *wri
         write_number_frame(writer, 0, PLEX_FRAME_GOAWAY, session->goaway_code);
         session->control &= (uint8_t)~CONTROL_GOAWAY;
     }
+    if (PLEX_HAS_MESSAGES && session->control & CONTROL_MESSAGE)
+        plex_message_write(session, writer);
+    /* Last: the host may have ended the session just now. */
     if (session->control & CONTROL_ERROR) {
         plex_compose_frame(writer, session, NULL, 0, "$oerror\":$x}}");
         session->control &= (uint8_t)~CONTROL_ERROR;

@@ -224,6 +224,15 @@ void plex_session_goaway(struct plex_session *session, uint16_t code)
     plex_session_settle(session);
 }
 
+void plex_session_message_ready(struct plex_session *session)
+{
+    if (!PLEX_HAS_MESSAGES || !(session->features & PLEX_INBOUND_OPENS) || session->error ||
+        !session->config->callbacks->on_message_pull)
+        return;
+    session->control |= CONTROL_MESSAGE;
+    plex_session_settle(session);
+}
+
 void plex_session_detach(struct plex_session *session)
 {
     session->detached = true;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/connect.h"
 #include "agent/dial.h"
 #include "bench/bench.h"
 #include "server/serve.h"
@@ -12,6 +13,7 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"serve", serve_main, "the server: tunnels of devices, and what they ask for"},
+    {"connect", connect_main, "an agent: a service of this machine, reached by anyone"},
     {"dial", dial_main,
      "a device for the shell: standard input and output go out through a server"},
     {"bench", bench_main, "measures how fast a server is, and against what limit"},

@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/complain.h"
 #include "agent/dial_settings.h"
 #include "agent/stdio.h"
 #include "agent/tunnel_client.h"
@@ -31,25 +31,12 @@ struct dial_run {
     int status;
 };
 
-__attribute__((format(printf, 1, 2))) static void complain(const char *format, ...)
-{
-    char text[1024];
-    va_list list;
-
-    va_start(list, format);
-    vsnprintf(text, sizeof text, format, list);
-    va_end(list);
-    /* What a server or a target said may hold anything: nothing that moves the cursor. */
-    for (char *at = text; *at; at++)
-        if ((unsigned char)*at < ' ' || *at == 127)
-            *at = '?';
-    fprintf(stderr, "streamplex dial: %s\n", text);
-}
+#define COMPLAIN(...) complain_write("dial", __VA_ARGS__)
 
 #define TELL(run, ...)                                                                             \
     do {                                                                                           \
         if ((run)->request.settings.verbose)                                                       \
-            complain(__VA_ARGS__);                                                                 \
+            COMPLAIN(__VA_ARGS__);                                                                 \
     } while (0)
 
 static void on_tunnel_closed(void *user)
@@ -108,7 +95,7 @@ static void on_event(struct plex_substream *substream, enum plex_event event, co
     /* Not sooner: an input that nobody took can still be read by whoever tries again. */
     int error = stdio_start_input(run->stdio);
     if (error) {
-        complain("can't read standard input: %s", strerror(-error));
+        COMPLAIN("can't read standard input: %s", strerror(-error));
         plex_substream_end(substream);
     }
 }
@@ -119,7 +106,7 @@ static void on_data(struct plex_substream *substream, const void *data, size_t l
 
     if (stdio_write(run->stdio, data, length) == 0)
         return;
-    complain("out of memory");
+    COMPLAIN("out of memory");
     run->substream = NULL;
     plex_substream_abort(substream, NULL, NULL);
     get_over(run, EXIT_TARGET);
@@ -137,7 +124,7 @@ static void on_error(struct plex_substream *substream, const char *message, cons
 {
     struct dial_run *run = run_of(substream);
 
-    complain("%s", message);
+    COMPLAIN("%s", message);
     run->status = EXIT_TARGET;
 }
 
@@ -153,7 +140,7 @@ static void on_gone(struct plex_substream *substream, int reason)
     TELL(run, "closed; %llu bytes received, %llu sent", (unsigned long long)in,
          (unsigned long long)out);
     if (reason != PLEX_SUBSTREAM_CLOSED && run->status == 0) {
-        complain("%s", plex_error_text(reason));
+        COMPLAIN("%s", plex_error_text(reason));
         run->status = EXIT_TARGET;
     }
     get_over(run, run->status);
@@ -222,7 +209,7 @@ static void on_output_done(void *user, int error)
     if (error) {
         /* A reader that has seen enough, such as head, is no news. */
         if (error != -EPIPE)
-            complain("can't write to standard output: %s", strerror(-error));
+            COMPLAIN("can't write to standard output: %s", strerror(-error));
         if (run->substream)
             plex_substream_abort(run->substream, NULL, NULL);
         run->substream = NULL;
@@ -259,7 +246,7 @@ static void on_up(struct tunnel_client *tunnel)
         error = plex_substream_connect(run->substream, target->host, target->port);
     if (!error)
         return;
-    complain("%s", plex_error_text(error));
+    COMPLAIN("%s", plex_error_text(error));
     if (run->substream)
         plex_substream_abort(run->substream, NULL, NULL);
     run->substream = NULL;
@@ -271,7 +258,7 @@ static void on_down(struct tunnel_client *tunnel, enum tunnel_client_end end, co
     struct dial_run *run = tunnel_client_user(tunnel);
 
     if (!run->over)
-        complain("%s", text);
+        COMPLAIN("%s", text);
     get_over(run, EXIT_TUNNEL);
 }
 
@@ -288,7 +275,7 @@ static void run_patience(struct timer *timer)
 
     if (!run->substream)
         return; /* the tunnel has its own deadline, and says what it waited for */
-    complain("%s:%u took too long to connect", run->request.target.host, run->request.target.port);
+    COMPLAIN("%s:%u took too long to connect", run->request.target.host, run->request.target.port);
     plex_substream_abort(run->substream, NULL, NULL);
     run->substream = NULL;
     get_over(run, EXIT_TARGET);
@@ -311,21 +298,22 @@ static void hold_standard_descriptors(void)
 static int start(struct dial_run *run)
 {
     const struct dial_settings *given = &run->request.settings;
+    const struct reach *reach = &run->request.reach;
     const struct tls_client_options tls = {
-        .ca_file = given->ca,
-        .ca_pem = given->ca ? NULL : given->ca_pem,
-        .pin_sha256 = run->request.pin_sha256,
+        .ca_file = reach->ca_file,
+        .ca_pem = reach->ca_pem,
+        .pin_sha256 = reach->pin_sha256,
     };
     char error[512];
 
     if (tls_client_new(&tls, &run->tls, error, sizeof error) < 0) {
-        complain("%s", error);
+        COMPLAIN("%s", error);
         return -1;
     }
     const struct tunnel_client_options options = {
-        .host = run->request.server.host,
-        .port = run->request.server.port,
-        .token = run->request.token,
+        .host = reach->server.host,
+        .port = reach->server.port,
+        .token = reach->token,
         .tls = run->tls,
         .features = given->legacy ? 0 : PLEX_FEATURES_ALL & ~(uint32_t)PLEX_INBOUND_OPENS,
         .timeout = given->timeout,
@@ -340,7 +328,7 @@ static int start(struct dial_run *run)
         result = tunnel_client_open(run->loop, run->resolver, &options, &tunnel_callbacks, run,
                                     &run->tunnel);
     if (result < 0) {
-        complain("can't start: %s", strerror(-result));
+        COMPLAIN("can't start: %s", strerror(-result));
         return -1;
     }
     timer_init(&run->patience, run->loop, run_patience);
@@ -370,7 +358,7 @@ int dial_main(int argc, char **argv)
         return 0;
     run.status = EXIT_TUNNEL;
     if (dial_request_read(&run.request, argc, argv, error, sizeof error) < 0) {
-        complain("%s", error);
+        COMPLAIN("%s", error);
     } else if (start(&run) == 0) {
         run.status = 0;
         loop_run(run.loop);

@@ -5,17 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/endpoint.h"
+#include "base/endpoint.h"
+#include "base/reach_settings.h"
 #include "base/settings.h"
 
 /* What the settings say, by name; times in microseconds. */
 struct dial_settings {
     char *config_file;
     bool help;
-    char *server;
-    uint64_t server_port;
-    char *token, *token_file;
-    char *ca, *ca_pem, *pin;
+    struct reach_settings reach;
     bool tls, legacy, verbose;
     uint64_t timeout;
 };
@@ -23,9 +21,8 @@ struct dial_settings {
 /* Settings, checked and with what they name read. */
 struct dial_request {
     struct dial_settings settings;
-    struct endpoint server, target;
-    char *token;            /* malloced */
-    const char *pin_sha256; /* 64 hex digits, part of the settings; or NULL */
+    struct reach reach;
+    struct endpoint target;
 };
 
 /* argv[0] is the command's name. 0, or -1 with a sentence in `error`; dial_request_deinit() in any

@@ -95,7 +95,12 @@ static void end_by_conn(struct tunnel_client *tunnel)
     else
         snprintf(text, sizeof text, "TLS with %s:%u failed: %s", tunnel->host, tunnel->port,
                  conn_error_text(tunnel->conn));
-    end(tunnel, tunnel->session ? TUNNEL_CLIENT_LOST : TUNNEL_CLIENT_UNTRUSTED, text);
+    bool broke = conn_error(tunnel->conn) != -EPROTO;
+    end(tunnel,
+        tunnel->session ? TUNNEL_CLIENT_LOST
+        : broke         ? TUNNEL_CLIENT_UNREACHABLE
+                        : TUNNEL_CLIENT_UNTRUSTED,
+        text);
 }
 
 /* Gives the connection what it takes: first what it didn't take before, then what the engine has.
@@ -398,8 +403,10 @@ int tunnel_client_open(struct loop *loop, struct resolver *resolver,
     tunnel->config.features = options->features;
     tunnel->config.auth_timeout = 0; /* opening_until has it */
     tunnel->config.stall_time = 0;   /* whoever reads our output may take a break */
-    tunnel->config.ping_interval = PING_INTERVAL;
-    tunnel->config.ping_timeout = PING_TIMEOUT;
+    tunnel->config.ping_interval = options->ping_interval ? options->ping_interval : PING_INTERVAL;
+    tunnel->config.ping_timeout = options->ping_timeout ? options->ping_timeout : PING_TIMEOUT;
+    if (options->max_substreams)
+        tunnel->config.max_substreams = options->max_substreams;
 
     int error = -ENOMEM;
     if (tunnel->host && tunnel->token)

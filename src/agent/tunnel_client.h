@@ -26,12 +26,16 @@ struct tunnel_client_options {
     struct tls_context *tls; /* kept by reference */
     uint32_t features;       /* enum plex_feature to ask for; 0: the legacy wire */
     uint64_t timeout;        /* microseconds from opening to on_up; 0: none */
+    /* A ping after so long without a byte from the server, and how long its pong may take;
+     * microseconds. 0: 30 s and 15 s. */
+    uint64_t ping_interval, ping_timeout;
+    uint32_t max_substreams; /* that the server may have open; 0: the engine's default */
 };
 
 /* Why a tunnel is over. */
 enum tunnel_client_end {
     TUNNEL_CLIENT_UNREACHABLE, /* no connection: name, network, refused, too late */
-    TUNNEL_CLIENT_UNTRUSTED,   /* TLS failed: most likely the certificate */
+    TUNNEL_CLIENT_UNTRUSTED,   /* TLS failed (the connection didn't): most likely the certificate */
     TUNNEL_CLIENT_REFUSED,     /* the server doesn't know the token */
     TUNNEL_CLIENT_LOST,        /* it was up, and has ended or broken */
 };
@@ -48,7 +52,8 @@ struct tunnel_client_callbacks {
     /* The server takes no more substreams; those open go on. May be NULL. */
     void (*on_goaway)(struct tunnel_client *tunnel);
     /* What concerns substreams, as the engine has it: on_open, on_connect, on_timeout, on_data,
-     * on_end, on_event, on_error, on_gone and on_pull. The others are this file's. */
+     * on_end, on_event, on_error, on_gone and on_pull; and on_message and on_message_pull. The
+     * others are this file's. */
     const struct plex_callbacks *substreams;
 };
 

@@ -175,17 +175,33 @@ static int on_pair(void *user, const char *name, const char *value, int line, ch
     return -1;
 }
 
-static int read_text(const char *path, char *text, size_t size, size_t *ret_length)
+int settings_read_text(const char *path, size_t most, char **ret_text, size_t *ret_length)
 {
     FILE *file = fopen(path, "re");
-    bool failed;
-    if (!file)
-        return -errno;
-    errno = 0;
-    *ret_length = fread(text, 1, size, file);
-    failed = ferror(file) != 0;
-    fclose(file);
-    return failed ? -(errno ? errno : EIO) : 0;
+    char *text = malloc(most + 1);
+    int result = file ? 0 : -errno;
+    size_t length = 0;
+    if (result == 0 && !text)
+        result = -ENOMEM;
+    if (result == 0) {
+        errno = 0;
+        length = fread(text, 1, most + 1, file);
+        if (ferror(file))
+            result = -(errno ? errno : EIO);
+        else if (length > most)
+            result = -EFBIG;
+    }
+    if (file)
+        fclose(file);
+    if (result < 0) {
+        if (text)
+            explicit_bzero(text, length);
+        free(text);
+        return result;
+    }
+    *ret_text = text;
+    *ret_length = length;
+    return 0;
 }
 
 static int read_file(struct reading *reading)
@@ -197,19 +213,16 @@ static int read_file(struct reading *reading)
     int result;
     if (!path)
         return 0;
-    text = malloc(FILE_SIZE_MAX + 1);
-    result = text ? read_text(path, text, FILE_SIZE_MAX + 1, &length) : -ENOMEM;
-    if (result == 0 && length > FILE_SIZE_MAX)
-        result = -EFBIG;
-    if (result < 0)
+    result = settings_read_text(path, FILE_SIZE_MAX, &text, &length);
+    if (result < 0) {
         snprintf(reading->error, reading->error_size, "%s: %s", path, strerror(-result));
-    else
-        result = settings_parse_ini(text, length, path, reading->table->command, on_pair, reading,
-                                    reading->error, reading->error_size);
-    if (text)
-        explicit_bzero(text, length);
+        return -1;
+    }
+    result = settings_parse_ini(text, length, path, reading->table->command, on_pair, reading,
+                                reading->error, reading->error_size);
+    explicit_bzero(text, length);
     free(text);
-    return result < 0 ? -1 : 0;
+    return result;
 }
 
 static int read_defaults(const struct reading *reading)

@@ -101,3 +101,13 @@ typedef int settings_on_pair(void *user, const char *name, const char *value, in
 int settings_parse_ini(const char *text, size_t length, const char *file_name, const char *section,
                        settings_on_pair *on_pair, void *user, char *error, size_t error_size)
     __attribute__((warn_unused_result));
+/* The same lines with sections of any name: on_section is called at each, on_pair (in its order)
+ * for what stands in it, or before the first. Both return 0, or -1 with a sentence. */
+typedef int settings_on_section(void *user, const char *name, int line, char *error,
+                                size_t error_size);
+int settings_parse_sections(const char *text, size_t length, const char *file_name,
+                            settings_on_section *on_section, settings_on_pair *on_pair, void *user,
+                            char *error, size_t error_size) __attribute__((warn_unused_result));
+/* A file's text, malloced, at most `most` bytes. 0 or a negative errno (-EFBIG: longer). */
+int settings_read_text(const char *path, size_t most, char **ret_text, size_t *ret_length)
+    __attribute__((warn_unused_result));

@@ -10,7 +10,8 @@ static const char *const sections[] = {"serve", "dial", "connect", "bench"};
 
 struct ini {
     const char *file_name;
-    const char *section; /* the one asked for; NULL: all */
+    const char *section;             /* the one asked for; NULL: all */
+    settings_on_section *on_section; /* sections of any name, by their own callback; or NULL */
     settings_on_pair *on_pair;
     void *user;
     int line;
@@ -50,6 +51,12 @@ static int take_section(struct ini *ini, char *text)
         return fail(ini, "a section is written [name]");
     text[length - 1] = '\0';
     name = trim(text + 1);
+    if (ini->on_section) {
+        char sentence[256] = "";
+        if (ini->on_section(ini->user, name, ini->line, sentence, sizeof sentence) < 0)
+            return fail(ini, "%s", sentence);
+        return 0;
+    }
     for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
         if (strcmp(name, sections[i]) == 0) {
             ini->wanted = !ini->section || strcmp(name, ini->section) == 0;
@@ -108,6 +115,22 @@ static int take_line(struct ini *ini, const char *text, size_t length)
     return result;
 }
 
+static int take_text(struct ini *ini, const char *text, size_t length)
+{
+    const char *end = text + length;
+    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+        text += 3; /* the byte order mark of some editors */
+    while (text < end) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+        const char *line_end = newline ? newline : end;
+        ini->line++;
+        if (take_line(ini, text, (size_t)(line_end - text)) < 0)
+            return -1;
+        text = newline ? newline + 1 : end;
+    }
+    return 0;
+}
+
 int settings_parse_ini(const char *text, size_t length, const char *file_name, const char *section,
                        settings_on_pair *on_pair, void *user, char *error, size_t error_size)
 {
@@ -118,16 +141,19 @@ int settings_parse_ini(const char *text, size_t length, const char *file_name, c
                       .wanted = true,
                       .error = error,
                       .error_size = error_size};
-    const char *end = text + length;
-    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
-        text += 3; /* the byte order mark of some editors */
-    while (text < end) {
-        const char *newline = memchr(text, '\n', (size_t)(end - text));
-        const char *line_end = newline ? newline : end;
-        ini.line++;
-        if (take_line(&ini, text, (size_t)(line_end - text)) < 0)
-            return -1;
-        text = newline ? newline + 1 : end;
-    }
-    return 0;
+    return take_text(&ini, text, length);
+}
+
+int settings_parse_sections(const char *text, size_t length, const char *file_name,
+                            settings_on_section *on_section, settings_on_pair *on_pair, void *user,
+                            char *error, size_t error_size)
+{
+    struct ini ini = {.file_name = file_name,
+                      .on_section = on_section,
+                      .on_pair = on_pair,
+                      .user = user,
+                      .wanted = true,
+                      .error = error,
+                      .error_size = error_size};
+    return take_text(&ini, text, length);
 }

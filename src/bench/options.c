@@ -16,43 +16,13 @@ static const struct setting settings[] = {
      .offset = AT(self),
      .help = "Measures a server of this program that is started for it, on a core of its own; so "
              "it is without --server."},
-    {.name = "server",
-     .type = SETTING_TEXT,
-     .offset = AT(server),
-     .environment = "STREAMPLEX_SERVER",
-     .placeholder = "HOST:PORT",
-     .help = "A running server, by its address. It has to allow this machine's targets "
-             "(--egress-allow)."},
+    /* A running server: it has to allow this machine's targets (--egress-allow). */
+    REACH_SETTINGS(AT(reach)),
     {.name = "server-name",
      .type = SETTING_TEXT,
      .offset = AT(server_name),
      .placeholder = "NAME",
      .help = "The name that the server's certificate is for, where it isn't its address."},
-    {.name = "token",
-     .type = SETTING_TEXT,
-     .offset = AT(token),
-     .environment = "STREAMPLEX_TOKEN",
-     .placeholder = "TOKEN",
-     .help = "The token for --server. On the command line others can see it: better --token-file.",
-     .secret = true},
-    {.name = "token-file",
-     .type = SETTING_TEXT,
-     .offset = AT(token_file),
-     .environment = "STREAMPLEX_TOKEN_FILE",
-     .placeholder = "FILE",
-     .help = "A file whose first line is the token."},
-    {.name = "ca",
-     .type = SETTING_TEXT,
-     .offset = AT(ca),
-     .environment = "STREAMPLEX_CA",
-     .placeholder = "FILE",
-     .help = "PEM certificates trusted for --server instead of the system's."},
-    {.name = "pin",
-     .type = SETTING_TEXT,
-     .offset = AT(pin),
-     .environment = "STREAMPLEX_PIN",
-     .placeholder = "sha256:HEX",
-     .help = "SHA-256 of --server's certificate or public key; then neither chain nor name count."},
     {.name = "server-pid",
      .type = SETTING_NUMBER,
      .offset = AT(server_pid),
@@ -241,7 +211,7 @@ int options_check(const struct bench_options *options, char *error, size_t error
         }
         at += length + (at[length] == ',');
     }
-    if (options->self && options->server) {
+    if (options->self && options->reach.server) {
         snprintf(error, error_size, "--self and --server exclude each other");
         return -1;
     }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/reach_settings.h"
 #include "base/settings.h"
 
 enum direction { DIRECTION_UP, DIRECTION_DOWN, DIRECTION_BOTH, DIRECTION_ALL };
@@ -12,7 +13,8 @@ enum beside { BESIDE_ALL, BESIDE_NONE, BESIDE_UP, BESIDE_DOWN };
 /* Durations in microseconds, sizes in bytes; a number of 0 means the mode's own default. */
 struct bench_options {
     bool help, self;
-    char *server, *server_name, *token, *token_file, *ca, *pin;
+    struct reach_settings reach; /* of a running server; none: one is started */
+    char *server_name;
     uint64_t server_pid;
     char *target_host;
     struct setting_list server_options; /* further flags of the server that --self starts */

@@ -133,15 +133,17 @@ static int trust(struct rig *rig, char *error, size_t error_size)
     if (tls_client_new(&local, &rig->client.hop_tls, error, error_size) < 0) {
         return -1;
     }
-    if (!options->server) {
+    if (!options->reach.server) {
         rig->client.tls = tls_context_ref(rig->client.hop_tls);
         snprintf(rig->client.server_name, sizeof(rig->client.server_name), "127.0.0.1");
         return 0;
     }
-    struct tls_client_options remote = {.ca_file = options->ca, .cache_sessions = true};
-    if (options->pin) {
-        remote.pin_sha256 =
-            strncmp(options->pin, "sha256:", 7) == 0 ? options->pin + 7 : options->pin;
+    const struct reach_settings *reach = &options->reach;
+    struct tls_client_options remote = {.ca_file = reach->ca,
+                                        .ca_pem = reach->ca ? NULL : reach->ca_pem,
+                                        .cache_sessions = true};
+    if (reach_find_pin(reach, error, error_size, &remote.pin_sha256) < 0) {
+        return -1;
     }
     return tls_client_new(&remote, &rig->client.tls, error, error_size);
 }
@@ -195,7 +197,7 @@ int rig_start(struct rig *rig, const struct bench_options *options, char *error,
         start_hop(rig, error, error_size) < 0 || trust(rig, error, error_size) < 0) {
         return -1;
     }
-    if (options->server ? rig_find_server(rig, error, error_size) < 0 ||
+    if (options->reach.server ? rig_find_server(rig, error, error_size) < 0 ||
                               rig_find_token(rig, error, error_size) < 0
                         : options_has_route(options, "server") &&
                               (rig_make_token(rig, error, error_size) < 0 ||

@@ -136,30 +136,23 @@ int rig_start_server(struct rig *rig, char *error, size_t error_size)
     return failed ? -1 : wait_for_listener(rig, log, error, error_size);
 }
 
-/* "HOST:PORT" of --server; the name before the colon is what its certificate is for. */
+/* The name before the port is what its certificate is for. */
 int rig_find_server(struct rig *rig, char *error, size_t error_size)
 {
     const struct bench_options *options = rig->options;
     struct client *client = &rig->client;
-    const char *colon = strrchr(options->server, ':');
-    if (!colon || colon == options->server) {
-        snprintf(error, error_size, "--server: HOST:PORT is wanted");
+    struct endpoint server;
+    char port[8];
+    if (reach_find_server(&options->reach, error, error_size, &server) < 0) {
         return -1;
     }
-    const char *begin = options->server;
-    size_t length = (size_t)(colon - begin);
-    if (*begin == '[' && colon[-1] == ']') {
-        begin++;
-        length -= 2;
-    }
-    char host[256];
-    snprintf(host, sizeof(host), "%.*s", (int)length, begin);
+    snprintf(port, sizeof(port), "%u", server.port);
     snprintf(client->server_name, sizeof(client->server_name), "%s",
-             options->server_name ? options->server_name : host);
+             options->server_name ? options->server_name : server.host);
     struct addrinfo *found = NULL, hints = {.ai_socktype = SOCK_STREAM};
-    int failed = getaddrinfo(host, colon + 1, &hints, &found);
+    int failed = getaddrinfo(server.host, port, &hints, &found);
     if (failed) {
-        snprintf(error, error_size, "--server %s: %s", options->server, gai_strerror(failed));
+        snprintf(error, error_size, "--server %s: %s", options->reach.server, gai_strerror(failed));
         return -1;
     }
     memcpy(&client->server, found->ai_addr, found->ai_addrlen);
@@ -170,27 +163,13 @@ int rig_find_server(struct rig *rig, char *error, size_t error_size)
 
 int rig_find_token(struct rig *rig, char *error, size_t error_size)
 {
-    const struct bench_options *options = rig->options;
-    char *token = rig->client.token;
-    if (options->token_file) {
-        FILE *file = fopen(options->token_file, "re");
-        char *line = file ? fgets(token, sizeof(rig->client.token), file) : NULL;
-        if (file) {
-            fclose(file);
-        }
-        if (!line) {
-            snprintf(error, error_size, "--token-file %s: %s", options->token_file,
-                     file ? "empty" : strerror(errno));
-            return -1;
-        }
-        token[strcspn(token, "\r\n")] = 0;
-        return 0;
-    }
-    if (!options->token || !*options->token || strlen(options->token) > PLEX_TOKEN_MAX) {
-        snprintf(error, error_size, "--server needs --token-file or --token");
+    char *token;
+    if (reach_find_token(&rig->options->reach, error, error_size, &token) < 0) {
         return -1;
     }
-    snprintf(token, sizeof(rig->client.token), "%s", options->token);
+    snprintf(rig->client.token, sizeof(rig->client.token), "%s", token);
+    explicit_bzero(token, strlen(token));
+    free(token);
     return 0;
 }
 

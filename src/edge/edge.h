@@ -96,7 +96,7 @@ struct edge_host {
     /* Hands a raw connection, detached from this worker's loop, to another worker's edge. Takes it.
      */
     void (*pass)(void *user, unsigned worker, struct edge_passed *passed);
-    /* On EDGE_SHARED: it turned out to be a device. Takes it, for a tunnel of this worker. */
+    /* On EDGE_SHARED: it turned out to be a device. Takes it, for a tunnel; it counts as gone. */
     void (*pass_tunnel)(void *user, struct edge_passed *passed);
     void *user;
 };

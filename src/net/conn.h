@@ -60,7 +60,9 @@ int conn_connect(struct loop *loop, const union address *address,
                  const struct conn_callbacks *callbacks, void *user, struct conn **ret_conn)
     __attribute__((warn_unused_result));
 /* Gives socket (non-blocking) and unread bytes away (raw TCP only, -EOPNOTSUPP with TLS under way):
- * *ret_left is malloced, may be NULL, and the caller's. The conn is gone. */
+ * *ret_left is malloced, may be NULL, and the caller's. The conn is gone. What conn_read() gave
+ * before, the caller passes on itself, ahead of *ret_left; an end of the peer's that was read is
+ * read again by the next owner. */
 int conn_detach(struct conn *conn, int *ret_fd, void **ret_left, size_t *ret_left_size)
     __attribute__((warn_unused_result));
 

@@ -354,3 +354,21 @@ bool conn_tls_resumed(const struct conn *conn)
 {
     return conn->resumed;
 }
+
+const char *conn_tls_alpn(const struct conn *conn)
+{
+    const unsigned char *name = NULL;
+    unsigned length = 0;
+    if (!conn->ssl)
+        return "";
+    SSL_get0_alpn_selected(conn->ssl, &name, &length);
+    return tls_context_protocol(conn->context, name, length);
+}
+
+const char *conn_tls_server_name(const struct conn *conn)
+{
+    const char *name = conn->ssl && SSL_is_server(conn->ssl)
+                           ? SSL_get_servername(conn->ssl, TLSEXT_NAMETYPE_host_name)
+                           : NULL;
+    return name ? name : "";
+}

@@ -6,6 +6,7 @@
  * comes when there is room. What passes between the loops are messages; no lock is taken.
  *
  * Both ends are closed by their owners, in any order; no callback comes after an end's own close.
+ * Nothing is posted to an end that was closed: its loop may be freed while the other end is open.
  */
 #pragma once
 
@@ -23,6 +24,7 @@ struct link_end;
 
 struct link_callbacks {
     void (*on_readable)(struct link_end *end); /* also when the other end has shut down */
+    /* There is room again, after link_write() had filled it, took less than all, or CONN_WAIT. */
     void (*on_writable)(struct link_end *end);
     /* The other end was aborted; nothing can be read or written any more. The owner closes. */
     void (*on_aborted)(struct link_end *end);
@@ -39,7 +41,8 @@ void *link_user(const struct link_end *end);
 /* Bytes read (> 0), CONN_WAIT, CONN_END or CONN_FAILED, as conn_read() has them. */
 ssize_t link_read(struct link_end *end, void *buffer, size_t capacity)
     __attribute__((warn_unused_result));
-/* Bytes taken (> 0), CONN_WAIT or CONN_FAILED. They are copied, and sent at the end of the turn. */
+/* Bytes taken (> 0), CONN_WAIT, or CONN_FAILED (the other end was closed or aborted). They are
+ * copied, and sent at the end of the turn; without memory for them, both ends are aborted. */
 ssize_t link_write(struct link_end *end, const void *bytes, size_t length)
     __attribute__((warn_unused_result));
 /* Bytes that link_write() would take now. */

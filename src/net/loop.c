@@ -136,18 +136,21 @@ void loop_post(struct loop *loop, struct loop_message *message)
         uv_async_send(&loop->async);
 }
 
-static void run_messages(struct loop *loop)
+/* True when there was one. */
+static bool run_messages(struct loop *loop)
 {
     pthread_mutex_lock(&loop->mutex);
     struct loop_message *message = loop->first_message;
     loop->first_message = NULL;
     loop->last_message = &loop->first_message;
     pthread_mutex_unlock(&loop->mutex);
+    bool any = message != NULL;
     while (message) {
         struct loop_message *next = message->next;
         message->run(message);
         message = next;
     }
+    return any;
 }
 
 static void on_async(uv_async_t *async)
@@ -270,6 +273,14 @@ void loop_run(struct loop *loop)
 void loop_stop(struct loop *loop)
 {
     uv_stop(&loop->uv);
+}
+
+bool loop_settle(struct loop *loop)
+{
+    bool any = run_messages(loop);
+    take_next(loop);
+    run_deferred(loop);
+    return any;
 }
 
 void loop_free(struct loop *loop)

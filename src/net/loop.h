@@ -29,6 +29,10 @@ int loop_new(struct loop **ret_loop) __attribute__((warn_unused_result)); /* 0 o
 /* Runs until loop_stop(); the thread that calls it is the loop's from then on. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop); /* from the loop's own thread */
+/* After the loop's last turn, by the thread that will free it: runs the messages and the deferred
+ * work that wait, and what comes of them. True when there was a message. Loops whose messages go to
+ * each other are all settled, until none has any, before one is freed. */
+bool loop_settle(struct loop *loop);
 /* Closes what is the loop's own; every conn, timer and so on must have been closed. Runs their
  * close callbacks. */
 void loop_free(struct loop *loop);

@@ -15,6 +15,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <time.h>
@@ -267,17 +268,27 @@ static int ensure_ca(const char *folder, struct issuer *ca, char *error, size_t 
     return save(certificate_path, &(struct pem){.certificates = {ca->certificate}}, error, size);
 }
 
+static bool has_dns_name(X509 *certificate, const char *name)
+{
+    GENERAL_NAMES *alternatives = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    bool found = false;
+    for (int i = 0; i < sk_GENERAL_NAME_num(alternatives) && !found; i++) {
+        const GENERAL_NAME *alternative = sk_GENERAL_NAME_value(alternatives, i);
+        const ASN1_STRING *text = alternative->d.dNSName;
+        found = alternative->type == GEN_DNS && (size_t)ASN1_STRING_length(text) == strlen(name) &&
+                strncasecmp((const char *)ASN1_STRING_get0_data(text), name, strlen(name)) == 0;
+    }
+    GENERAL_NAMES_free(alternatives);
+    return found;
+}
+
 static bool covers(X509 *certificate, const char *name)
 {
     unsigned char bytes[16];
     if (inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1)
         return X509_check_ip_asc(certificate, name, 0) == 1;
-    char any_host[256];
-    if (name[0] ==
-        '*') { /* OpenSSL matches hosts against wildcards, not wildcards against themselves */
-        snprintf(any_host, sizeof any_host, "any%s", name + 1);
-        name = any_host;
-    }
+    if (name[0] == '*') /* OpenSSL matches hosts against wildcards, not wildcards */
+        return has_dns_name(certificate, name);
     return X509_check_host(certificate, name, 0, 0, NULL) == 1;
 }
 
@@ -325,19 +336,23 @@ static int ensure_server(const char *folder, const struct issuer *ca, const char
     return result;
 }
 
-static int ensure(enum kind kind, const char *folder, const char *const *names, size_t name_count,
-                  char *error, size_t error_size)
+static int ensure(enum kind kind, const char *ca_folder, const char *folder,
+                  const char *const *names, size_t name_count, char *error, size_t error_size)
 {
     struct issuer ca = {.kind = kind};
     if (name_count == 0)
         return say(error, error_size, "make a certificate in", folder, "no names");
+    if (mkdir(ca_folder, 0700) < 0 && errno != EEXIST)
+        return say(error, error_size, "make", ca_folder, strerror(errno));
     if (mkdir(folder, 0700) < 0 && errno != EEXIST)
         return say(error, error_size, "make", folder, strerror(errno));
-    int result = ensure_ca(folder, &ca, error, error_size);
+    int result = ensure_ca(ca_folder, &ca, error, error_size);
     if (result == 0)
         result = ensure_server(folder, &ca, names, name_count, error, error_size);
-    if (result == 0)
+    if (result == 0) {
+        (void)sync_folder(ca_folder);
         (void)sync_folder(folder);
+    }
     X509_free(ca.certificate);
     EVP_PKEY_free(ca.key);
     return result;
@@ -346,13 +361,19 @@ static int ensure(enum kind kind, const char *folder, const char *const *names, 
 int pki_ensure_server(const char *folder, const char *const *names, size_t name_count, char *error,
                       size_t error_size)
 {
-    return ensure(KIND_EC, folder, names, name_count, error, error_size);
+    return ensure(KIND_EC, folder, folder, names, name_count, error, error_size);
+}
+
+int pki_ensure_server_of(const char *ca_folder, const char *folder, const char *const *names,
+                         size_t name_count, char *error, size_t error_size)
+{
+    return ensure(KIND_EC, ca_folder, folder, names, name_count, error, error_size);
 }
 
 int pki_ensure_rsa_server(const char *folder, const char *const *names, size_t name_count,
                           char *error, size_t error_size)
 {
-    return ensure(KIND_RSA, folder, names, name_count, error, error_size);
+    return ensure(KIND_RSA, folder, folder, names, name_count, error, error_size);
 }
 
 /* --- facts, digests, randomness -------------------------------------------------- */

@@ -10,7 +10,12 @@
  * `error`. */
 int pki_ensure_server(const char *folder, const char *const *names, size_t name_count, char *error,
                       size_t error_size) __attribute__((warn_unused_result));
-/* The same with RSA keys of 2048 bits, CA and server, for clients that know neither ECDHE nor
+/* The same, but ca.pem and ca.key are CA_FOLDER's, and only the server's certificate and key are
+ * FOLDER's. */
+int pki_ensure_server_of(const char *ca_folder, const char *folder, const char *const *names,
+                         size_t name_count, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+/* The first with RSA keys of 2048 bits, CA and server, for clients that know neither ECDHE nor
  * ECDSA. */
 int pki_ensure_rsa_server(const char *folder, const char *const *names, size_t name_count,
                           char *error, size_t error_size) __attribute__((warn_unused_result));

@@ -1,6 +1,5 @@
 #include "net/tls.h"
 
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -24,35 +23,14 @@
 struct tls_context {
     SSL_CTX *ssl;
     atomic_int references;
-    struct tls_sessions *sessions; /* NULL: none are kept */
+    struct tls_sessions *sessions;         /* NULL: none are kept */
+    struct tls_certificates *certificates; /* NULL: the one of `ssl` */
+    unsigned char *protocols;              /* as ALPN writes them */
+    unsigned protocols_size;
+    char *protocol_texts; /* the same, each with a NUL behind it */
+    char session_id[SSL_MAX_SID_CTX_LENGTH + 1];
     unsigned char pin[32];
 };
-
-/* --- errors --------------------------------------------------------------- */
-
-static int say(char *error, size_t size, const char *what, const char *file, const char *why)
-{
-    if (file)
-        snprintf(error, size, "%s %s: %s", what, file, why);
-    else
-        snprintf(error, size, "%s: %s", what, why);
-    ERR_clear_error();
-    return -1;
-}
-
-static const char *openssl_reason(void)
-{
-    const char *reason = ERR_reason_error_string(ERR_peek_error());
-    return reason ? reason : "not usable";
-}
-
-static FILE *open_file(const char *what, const char *file, char *error, size_t size)
-{
-    FILE *stream = fopen(file, "re");
-    if (!stream)
-        (void)say(error, size, what, file, strerror(errno));
-    return stream;
-}
 
 /* --- life ----------------------------------------------------------------- */
 
@@ -93,6 +71,9 @@ void tls_context_unref(struct tls_context *context)
         return;
     tls_sessions_free(context->sessions);
     SSL_CTX_free(context->ssl);
+    tls_certificates_unref(context->certificates);
+    free(context->protocols);
+    free(context->protocol_texts);
     free(context);
 }
 
@@ -111,78 +92,99 @@ SSL_SESSION *tls_context_find_session(struct tls_context *context, const char *k
     return tls_sessions_find(context->sessions, key);
 }
 
-/* --- servers -------------------------------------------------------------- */
+/* --- protocols -------------------------------------------------------------- */
 
-/* Never a prompt: a server has nobody to ask. */
-static int give_passphrase(char *buffer, int size, int writing, void *user)
+/* "a,b" becomes what ALPN writes (a length before each), and texts. */
+static int set_protocols(struct tls_context *context, const char *list, char *error, size_t size)
 {
-    const char *passphrase = user;
-    if (!passphrase || strlen(passphrase) >= (size_t)size)
-        return -1;
-    memcpy(buffer, passphrase, strlen(passphrase));
-    return (int)strlen(passphrase);
-}
-
-static int load_certificate(SSL_CTX *ssl, const char *file, char *error, size_t size)
-{
-    FILE *stream = open_file("certificate", file, error, size);
-    if (!stream)
-        return -1;
-    fclose(stream);
-    if (SSL_CTX_use_certificate_chain_file(ssl, file) == 1)
-        return 0;
-    /* the first error is the cause, those after it are of the callers */
-    if (ERR_GET_REASON(ERR_peek_error()) == PEM_R_NO_START_LINE)
-        return say(error, size, "certificate", file, "no PEM certificate in it");
-    return say(error, size, "certificate", file, openssl_reason());
-}
-
-/* OpenSSL tries several decoders, each of which leaves its errors. */
-static const char *key_fault(const char *passphrase)
-{
-    const char *fault = "damaged";
-    unsigned long code;
-    while ((code = ERR_get_error())) {
-        if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ)
-            return passphrase ? "passphrase too long" : "encrypted, and no passphrase is set";
-        if (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER && ERR_GET_REASON(code) == ERR_R_UNSUPPORTED)
-            fault = "no PEM private key in it";
-        else if (passphrase)
-            fault = "passphrase wrong, or the key is damaged";
+    size_t length = strlen(list), start = 0;
+    context->protocols = malloc(length + 1);
+    context->protocol_texts = strdup(list);
+    if (!context->protocols || !context->protocol_texts)
+        return tls_error_say(error, size, "TLS", NULL, "out of memory");
+    context->protocols_size = (unsigned)length + 1;
+    memcpy(context->protocols + 1, list, length);
+    for (size_t i = 0; i <= length; i++) {
+        if (list[i] != ',' && list[i])
+            continue;
+        if (i == start || i - start > 255)
+            return tls_error_say(error, size, "ALPN", list, "a name has 1 to 255 bytes");
+        context->protocols[start] = (unsigned char)(i - start);
+        context->protocol_texts[i] = 0;
+        start = i + 1;
     }
-    return fault;
-}
-
-static int load_key(SSL_CTX *ssl, const struct tls_server_options *options, char *error,
-                    size_t size)
-{
-    FILE *stream = open_file("private key", options->key_file, error, size);
-    if (!stream)
-        return -1;
-    EVP_PKEY *key =
-        PEM_read_PrivateKey(stream, NULL, give_passphrase, (void *)options->key_passphrase);
-    fclose(stream);
-    if (!key)
-        return say(error, size, "private key", options->key_file,
-                   key_fault(options->key_passphrase));
-    int is_used = SSL_CTX_use_PrivateKey(ssl, key);
-    EVP_PKEY_free(key);
-    if (is_used != 1 || SSL_CTX_check_private_key(ssl) != 1)
-        return say(error, size, "private key", options->key_file, "doesn't match the certificate");
     return 0;
 }
 
-static int set_server_rules(SSL_CTX *ssl, bool old)
+const char *tls_context_protocol(const struct tls_context *context, const unsigned char *name,
+                                 size_t length)
+{
+    const unsigned char *at = context->protocols;
+    for (unsigned i = 0; name && i < context->protocols_size; i += 1U + at[i])
+        if (at[i] == length && memcmp(at + i + 1, name, length) == 0)
+            return context->protocol_texts + i;
+    return "";
+}
+
+/* Ours first; a client that offers none of them goes on without. */
+static int choose_protocol(SSL *ssl, const unsigned char **ret_name, unsigned char *ret_length,
+                           const unsigned char *offered, unsigned offered_size, void *user)
+{
+    const struct tls_context *context = user;
+    return SSL_select_next_proto((unsigned char **)ret_name, ret_length, context->protocols,
+                                 context->protocols_size, offered,
+                                 offered_size) == OPENSSL_NPN_NEGOTIATED
+               ? SSL_TLSEXT_ERR_OK
+               : SSL_TLSEXT_ERR_NOACK;
+}
+
+/* --- servers -------------------------------------------------------------- */
+
+/* Without it OpenSSL forgets the name that was asked for when a session of TLS 1.2 is resumed. */
+static int take_server_name(SSL *ssl, int *alert, void *user)
+{
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* A session is resumed only by who asks for the same name (RFC 6066 section 3), or one name's
+ * certificate would speak for another's visitor. OpenSSL leaves it to us: the name, as it was sent,
+ * is made part of the session's context. */
+static int bind_session(SSL *ssl, int *alert, void *user)
+{
+    const struct tls_context *context = user;
+    const unsigned char *name = NULL;
+    size_t size = 0;
+    unsigned char digest[32];
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    (void)SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &name, &size);
+    int ok = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
+             EVP_DigestUpdate(hash, context->session_id, strlen(context->session_id) + 1) == 1 &&
+             EVP_DigestUpdate(hash, name, size) == 1 &&
+             EVP_DigestFinal_ex(hash, digest, NULL) == 1 &&
+             SSL_set_session_id_context(ssl, digest, sizeof digest) == 1;
+    EVP_MD_CTX_free(hash);
+    if (ok)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+static int set_server_rules(struct tls_context *context, const struct tls_server_options *options)
 {
     /* sessions of the old listener are of no use at the new one */
-    const char *id = old ? "streamplex old" : "streamplex";
+    const char *id = options->session_id_context ? options->session_id_context
+                     : options->old              ? "streamplex old"
+                                                 : "streamplex";
+    SSL_CTX *ssl = context->ssl;
+    snprintf(context->session_id, sizeof context->session_id, "%s", id);
     SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-    if (old) {
+    if (options->old) {
         SSL_CTX_set_security_level(ssl, 0);
         SSL_CTX_set_min_proto_version(ssl, TLS1_VERSION);
     }
     SSL_CTX_set_num_tickets(ssl, 1); /* a device resumes one tunnel at a time */
-    return SSL_CTX_set_cipher_list(ssl, old ? OLD_CIPHERS : MODERN_CIPHERS) == 1 &&
+    SSL_CTX_set_tlsext_servername_callback(ssl, take_server_name);
+    return SSL_CTX_set_cipher_list(ssl, options->old ? OLD_CIPHERS : MODERN_CIPHERS) == 1 &&
                    SSL_CTX_set_ciphersuites(ssl, MODERN_SUITES) == 1 &&
                    SSL_CTX_set1_groups_list(ssl, GROUPS) == 1 &&
                    SSL_CTX_set_session_id_context(ssl, (const unsigned char *)id,
@@ -192,22 +194,39 @@ static int set_server_rules(SSL_CTX *ssl, bool old)
                : -1;
 }
 
+static int set_server(struct tls_context *context, const struct tls_server_options *options,
+                      char *error, size_t size)
+{
+    const struct tls_certificate_file files = {options->certificate_file, options->key_file,
+                                               options->key_passphrase};
+    if (set_server_rules(context, options) < 0)
+        return tls_error_say(error, size, "TLS", NULL, tls_error_reason());
+    if (options->alpn) {
+        if (set_protocols(context, options->alpn, error, size) < 0)
+            return -1;
+        SSL_CTX_set_alpn_select_cb(context->ssl, choose_protocol, context);
+    }
+    if (!options->certificates)
+        return tls_pair_load(context->ssl, &files, error, size);
+    context->certificates = tls_certificates_ref(options->certificates);
+    tls_certificates_install(context->certificates, context->ssl);
+    SSL_CTX_set_client_hello_cb(context->ssl, bind_session, context);
+    return 0;
+}
+
 int tls_server_new(const struct tls_server_options *options, struct tls_context **ret_context,
                    char *error, size_t error_size)
 {
     struct tls_context *context = new_context(TLS_server_method());
     ERR_clear_error();
     if (!context)
-        return say(error, error_size, "TLS", NULL, "out of memory");
-    if (set_server_rules(context->ssl, options->old) < 0) {
-        (void)say(error, error_size, "TLS", NULL, openssl_reason());
-    } else if (load_certificate(context->ssl, options->certificate_file, error, error_size) == 0 &&
-               load_key(context->ssl, options, error, error_size) == 0) {
-        *ret_context = context;
-        return 0;
+        return tls_error_say(error, error_size, "TLS", NULL, "out of memory");
+    if (set_server(context, options, error, error_size) < 0) {
+        tls_context_unref(context);
+        return -1;
     }
-    tls_context_unref(context);
-    return -1;
+    *ret_context = context;
+    return 0;
 }
 
 /* --- clients -------------------------------------------------------------- */
@@ -275,17 +294,18 @@ static int load_trust(SSL_CTX *ssl, const struct tls_client_options *options, ch
                       size_t size)
 {
     if (options->ca_file) {
-        FILE *stream = open_file("CA file", options->ca_file, error, size);
+        FILE *stream = tls_error_open("CA file", options->ca_file, error, size);
         if (!stream)
             return -1;
         fclose(stream);
         if (SSL_CTX_load_verify_file(ssl, options->ca_file) != 1)
-            return say(error, size, "CA file", options->ca_file, "no PEM certificate in it");
+            return tls_error_say(error, size, "CA file", options->ca_file,
+                                 "no PEM certificate in it");
     }
     if (options->ca_pem && trust_pem(ssl, options->ca_pem) < 0)
-        return say(error, size, "CA", NULL, "no PEM certificate in the text");
+        return tls_error_say(error, size, "CA", NULL, "no PEM certificate in the text");
     if (!options->ca_file && !options->ca_pem && SSL_CTX_set_default_verify_paths(ssl) != 1)
-        return say(error, size, "CA", NULL, "the system's CAs can't be read");
+        return tls_error_say(error, size, "CA", NULL, "the system's CAs can't be read");
     return 0;
 }
 
@@ -293,18 +313,26 @@ static int set_client_rules(struct tls_context *context, const struct tls_client
                             char *error, size_t size)
 {
     SSL_CTX *ssl = context->ssl;
-    SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-    if (options->pin_sha256) {
+    SSL_CTX_set_verify(ssl, options->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    if (options->insecure) {
+        /* whoever asks for it wants no CA file to be missed, either */
+    } else if (options->pin_sha256) {
         if (parse_pin(options->pin_sha256, context->pin) < 0)
-            return say(error, size, "pin", NULL, "must be 64 hex digits");
+            return tls_error_say(error, size, "pin", NULL, "must be 64 hex digits");
         SSL_CTX_set_cert_verify_callback(ssl, verify_pin, context);
     } else if (load_trust(ssl, options, error, size) < 0) {
         return -1;
     }
+    if (options->alpn) {
+        if (set_protocols(context, options->alpn, error, size) < 0)
+            return -1;
+        if (SSL_CTX_set_alpn_protos(ssl, context->protocols, context->protocols_size) != 0)
+            return tls_error_say(error, size, "TLS", NULL, "out of memory");
+    }
     if (options->cache_sessions) {
         context->sessions = tls_sessions_new();
         if (!context->sessions)
-            return say(error, size, "TLS", NULL, "out of memory");
+            return tls_error_say(error, size, "TLS", NULL, "out of memory");
         SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
         SSL_CTX_sess_set_new_cb(ssl, on_new_session);
     }
@@ -317,7 +345,7 @@ int tls_client_new(const struct tls_client_options *options, struct tls_context 
     struct tls_context *context = new_context(TLS_client_method());
     ERR_clear_error();
     if (!context)
-        return say(error, error_size, "TLS", NULL, "out of memory");
+        return tls_error_say(error, error_size, "TLS", NULL, "out of memory");
     if (set_client_rules(context, options, error, error_size) < 0) {
         tls_context_unref(context);
         return -1;

@@ -23,7 +23,6 @@ const struct directory_entry *directory_find_id(const struct directory *director
 const struct socket_facts *directory_facts(const struct directory_entry *entry);
 size_t directory_presences(const struct directory_entry *entry);
 /* The presence with the fewest busy substreams, in turn among equals, that isn't one of the
- * `tried`; one of worker `near` first among equals. Borrowed: take a reference to keep it. NULL:
- * none. */
+ * `tried`. Borrowed: take a reference to keep it. NULL: none. */
 struct presence *directory_pick(struct directory *directory, const struct directory_entry *entry,
                                 struct presence *const *tried, size_t tried_count);

@@ -57,8 +57,15 @@ struct presence {
     char instance[REGISTRY_INSTANCE_MAX + 1]; /* which agent it is, across its reconnects */
 };
 
+/* A copy of the values and their strings, with one reference; host_header may be NULL. NULL: no
+ * memory. */
+struct socket_facts *socket_facts_new(const struct socket_facts *values)
+    __attribute__((warn_unused_result));
 struct socket_facts *socket_facts_ref(struct socket_facts *facts);
 void socket_facts_unref(struct socket_facts *facts); /* NULL is fine */
+/* service and instance are cut to what has place. NULL: no memory. */
+struct presence *presence_new(struct tunnel_ref ref, uint64_t socket, const char *service,
+                              const char *instance) __attribute__((warn_unused_result));
 struct presence *presence_ref(struct presence *presence);
 void presence_unref(struct presence *presence); /* NULL is fine */
 
@@ -80,9 +87,11 @@ struct registry_callbacks {
     void (*on_change)(void *user, const struct registry_change *change);
     /* An agent's newer self has taken the place of this tunnel's presence: close the tunnel. */
     void (*on_replaced)(void *user, struct tunnel_ref ref);
-    /* The socket with a port of its own went online, or the last of its tunnels has gone: open or
-     * close its listener. on_port returns 0, or a negative errno, and then another port is tried
-     * (for a new socket) or the claim fails. */
+    /* The listener of a socket with a port of its own is to be open or closed; it may be so
+     * already. Opened when such a socket is new, so that nobody else has its port, and when it goes
+     * online; closed when the last of its tunnels has gone, or when it is cancelled. Returns 0, or
+     * a negative errno, and then another port is tried (for a new socket) or registry_online()
+     * fails. */
     int (*on_port)(void *user, const struct socket_facts *facts, bool open);
 };
 
@@ -92,15 +101,18 @@ struct registry_options {
     size_t custom_domain_count;
     uint16_t first_port, last_port; /* for tls and tcp sockets; 0: none */
     uint32_t max_sockets_per_owner; /* stored ones; 0: no limit */
+    /* Where made-up names come from: fills, 0 or -1. NULL: the system's random bytes. */
+    int (*random)(void *bytes, size_t size);
 };
 
 struct registry;
 
-/* Options are copied. */
+/* Options are copied. 0, REGISTRY_BAD_NAME (a domain isn't a host name) or REGISTRY_MEMORY. */
 int registry_new(const struct registry_options *options, const struct registry_callbacks *callbacks,
                  void *user, struct registry **ret_registry) __attribute__((warn_unused_result));
 void registry_free(struct registry *registry); /* NULL is fine; on_change isn't called */
-/* After a reload. Sockets that exist stay as they are. */
+/* After a reload. Sockets that exist stay as they are. Fails as registry_new() does, and then
+ * nothing has changed. */
 int registry_configure(struct registry *registry, const struct registry_options *options)
     __attribute__((warn_unused_result));
 
@@ -116,6 +128,7 @@ enum registry_error {
     REGISTRY_TOO_MANY = -6, /* "TOO_MANY_SOCKETS" */
     REGISTRY_MEMORY = -7,   /* "OUT_OF_MEMORY" */
     REGISTRY_STORE = -8,    /* "STORE_FAILED": not by the registry itself; for who stores */
+    REGISTRY_DRAINING = -9, /* "DRAINING": the same; the server is about to stop */
 };
 const char *registry_error_name(int error);
 const char *registry_error_text(int error); /* a sentence for the agent's user */
@@ -130,27 +143,39 @@ struct socket_claim {
     const char *host_header; /* or NULL */
 };
 
-/* The owner's socket of this name (or of the host name asked for), or a new one. *ret_is_changed:
- * it is new, or its facts have changed: store it, then registry_commit() or registry_cancel().
- * Until then it is reserved, and a second claim of it gives the same facts. A new one has an id and
- * a name that were never given before. *ret_facts has one reference for the caller. */
+/* The owner's socket: that of the host name asked for, else that of this name, else a new one. One
+ * that is there gets the host name asked for, and what else is asked for.
+ *
+ * A host name may be a label ("foo": foo.DOMAIN), a name one label below the domain, or one of the
+ * custom domains; "*.example.com" covers one label, as in certificates. Sockets with a port of
+ * their own have no host name to ask for (REGISTRY_NOT_ALLOWED).
+ *
+ * *ret_is_changed: it is new, or its facts have changed: store it, then registry_commit() or
+ * registry_cancel(). Until then it is reserved, and a second claim of it gives the same facts,
+ * changed too, whatever it asks for: claim again after the commit. A new one has an id that was
+ * never given before, and a made-up name that nobody has. *ret_facts has one reference for the
+ * caller. 0 or an enum registry_error. */
 int registry_claim(struct registry *registry, const struct socket_claim *claim,
                    struct socket_facts **ret_facts, bool *ret_is_changed)
     __attribute__((warn_unused_result));
-/* It is on disk: REGISTRY_PUT goes out. */
+/* It is on disk: REGISTRY_PUT goes out. Ignored, as the next, when nothing is reserved with these
+ * facts. */
 void registry_commit(struct registry *registry, struct socket_facts *facts);
 /* It couldn't be stored: as if it had not been claimed. */
 void registry_cancel(struct registry *registry, struct socket_facts *facts);
-/* At the start, from the store. 0 or REGISTRY_MEMORY. */
+/* At the start, from the store: REGISTRY_PUT goes out. 0, REGISTRY_TAKEN (id, name or port is
+ * another's already) or REGISTRY_MEMORY. Takes a reference. */
 int registry_load(struct registry *registry, struct socket_facts *facts)
     __attribute__((warn_unused_result));
-/* Every socket, in no order: for a new directory. */
+/* New sockets have ids above this one and above those loaded. */
+void registry_set_last_id(struct registry *registry, uint64_t id);
+/* Every committed socket, then each of its presences: for a new directory. */
 void registry_each(struct registry *registry,
                    void (*each)(void *user, const struct registry_change *change), void *user);
 
 /* A tunnel serves a committed socket from now on; a presence of the same instance is replaced
- * (on_replaced, unless it is the same tunnel). 0, REGISTRY_NO_PORT (its port can't be listened on)
- * or REGISTRY_MEMORY. */
+ * (on_replaced, unless it is the same tunnel); an empty instance is nobody's newer self. 0,
+ * REGISTRY_NO_PORT (its port can't be listened on) or REGISTRY_MEMORY. */
 int registry_online(struct registry *registry, const struct socket_facts *facts,
                     struct tunnel_ref ref, const char *service, const char *instance)
     __attribute__((warn_unused_result));

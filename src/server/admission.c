@@ -72,20 +72,32 @@ void admission_configure(struct admission *admission, const struct admission_lim
     admission->limits = *limits;
 }
 
-const char *admission_enter(struct admission *admission, const union address *peer)
+static const char *const tunnel_names[] = {"max-tunnels", "max-tunnels-per-address", "max-unauthed",
+                                           "max-unauthed-per-address"};
+
+static const char *reached_cap(const struct admission *admission, const struct source *source)
 {
     const struct admission_limits *limits = &admission->limits;
+    const char *const *names = limits->names ? limits->names : tunnel_names;
+    if (admission->tunnels >= limits->tunnels)
+        return names[0];
+    if (admission->unauthed >= limits->unauthed)
+        return names[2];
+    if (source && source->tunnels >= limits->tunnels_per_address)
+        return names[1];
+    if (source && source->unauthed >= limits->unauthed_per_address)
+        return names[3];
+    return NULL;
+}
+
+static const char *enter(struct admission *admission, const union address *peer, bool is_trusted)
+{
     struct key key = key_of(peer);
     struct source *source;
     HASH_FIND(hh, admission->sources, &key, sizeof key, source);
-    if (admission->tunnels >= limits->tunnels)
-        return "max-tunnels";
-    if (admission->unauthed >= limits->unauthed)
-        return "max-unauthed";
-    if (source && source->tunnels >= limits->tunnels_per_address)
-        return "max-tunnels-per-address";
-    if (source && source->unauthed >= limits->unauthed_per_address)
-        return "max-unauthed-per-address";
+    const char *cap = reached_cap(admission, is_trusted ? NULL : source);
+    if (cap)
+        return cap;
     if (!source) {
         if (!(source = calloc(1, sizeof *source)))
             return "memory";
@@ -97,6 +109,16 @@ const char *admission_enter(struct admission *admission, const union address *pe
     admission->tunnels++;
     admission->unauthed++;
     return NULL;
+}
+
+const char *admission_enter(struct admission *admission, const union address *peer)
+{
+    return enter(admission, peer, false);
+}
+
+const char *admission_enter_trusted(struct admission *admission, const union address *peer)
+{
+    return enter(admission, peer, true);
 }
 
 static void take_report(struct loop_message *message)

@@ -12,6 +12,7 @@
 
 #include "net/tls.h"
 #include "server/auth.h"
+#include "server/config_edge.h"
 #include "server/state.h"
 
 /* Boards are quiet for two minutes between two requests; an idle limit under that would drop them.
@@ -161,7 +162,8 @@ static int load_state(const struct loading *loading)
     const struct serve_settings *settings = &config->settings;
     config->state_token = settings->tokens.count == 0 && !settings->token_file &&
                           !settings->oauth && !settings->auth_exec;
-    if (settings->certificate && !config->state_token)
+    bool edge_keeps = config->edge_on; /* the store of sockets, and perhaps a certificate */
+    if (settings->certificate && !config->state_token && !edge_keeps)
         return 0;
     if (find_state_folder(loading) < 0)
         return -1;
@@ -189,7 +191,10 @@ static void load_plex(struct config *config)
     const struct serve_settings *settings = &config->settings;
     struct plex_config *plex = &config->plex;
     plex_config_init(plex, PLEX_SERVER);
+    /* PLEX_INBOUND_OPENS among them: this is the one place that grants it. */
     plex->features = PLEX_FEATURES_ALL;
+    if (!config->edge_on) /* nobody would come in */
+        plex->features &= ~(uint32_t)PLEX_INBOUND_OPENS;
     /* The table bounds each of these to 32 bits. */
     plex->window = (uint32_t)settings->window;
     plex->window_max = (uint32_t)settings->window_max;
@@ -217,6 +222,7 @@ static int load(const struct loading *loading, int argc, char **argv)
         load_addresses(loading, "listen-old", &settings->listen_old, &config->listen_old,
                        &config->listen_old_count) < 0 ||
         check_admin(loading) < 0 || load_egress(loading) < 0 || load_tokens(loading) < 0 ||
+        config_edge_load(config, only_looks(settings), loading->error, loading->error_size) < 0 ||
         load_state(loading) < 0)
         return -1;
     load_workers(config);
@@ -256,11 +262,13 @@ static int check_certificate(const struct serve_settings *settings, bool old, ch
 int config_check(const struct config *config, char *error, size_t error_size)
 {
     const struct serve_settings *settings = &config->settings;
-    if (!settings->certificate)
-        return 0; /* the start makes one */
-    if (check_certificate(settings, false, error, error_size) < 0)
+    /* without a certificate the start makes one */
+    if (settings->certificate && check_certificate(settings, false, error, error_size) < 0)
         return -1;
-    return config->listen_old_count ? check_certificate(settings, true, error, error_size) : 0;
+    if (settings->certificate && config->listen_old_count &&
+        check_certificate(settings, true, error, error_size) < 0)
+        return -1;
+    return config_edge_check(config, error, error_size);
 }
 
 struct config *config_ref(struct config *config)
@@ -273,6 +281,7 @@ void config_unref(struct config *config)
 {
     if (!config || __atomic_sub_fetch(&config->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
+    config_edge_deinit(config);
     settings_free(&serve_table, &config->settings);
     free(config->listen);
     free(config->listen_old);

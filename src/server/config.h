@@ -11,6 +11,7 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "edge/edge.h"
 #include "server/egress.h"
 #include "server/tokens.h"
 #include "streamplex.h"
@@ -60,6 +61,27 @@ struct serve_settings {
     uint64_t credit_limit;             /* credit outstanding per tunnel; 64 MiB */
     uint64_t memory_limit; /* credit outstanding per process, shared among workers; 1 GiB */
 
+    /* The edge: on when one of these three has an address. */
+    struct setting_list edge_http, edge_https, shared_443;
+    char *edge_domain; /* edge.localhost */
+    char *edge_ports;  /* 41000-41999, or "none" */
+    char *edge_bind;   /* [::]; without a port */
+    char *edge_certificate, *edge_key, *edge_key_passphrase;
+    char *edge_certificates; /* a folder */
+    struct setting_list edge_custom_domains;
+    uint64_t edge_public_port; /* of https, in front of us; 0: that of the listener */
+    struct setting_list trusted_proxies;
+    char *acme_webroot;
+    char *access_log;
+    int access_log_format;             /* 0: text, 1: JSON */
+    uint64_t head_timeout;             /* 15 s */
+    uint64_t keepalive_timeout;        /* 75 s */
+    uint64_t answer_timeout;           /* 60 s; 0: none */
+    uint64_t max_head;                 /* 16 KiB */
+    uint64_t max_visitors;             /* per process; 0: from RLIMIT_NOFILE */
+    uint64_t max_visitors_per_address; /* 16384; trusted proxies have no such cap */
+    uint64_t max_sockets_per_owner;    /* stored ones; 100; 0: no limit */
+
     int log_format, log_level; /* enum log_format, enum log_level */
     char *admin;               /* ADDR:PORT, loopback; off unless given */
     uint64_t drain;            /* 30 s */
@@ -79,6 +101,18 @@ struct config {
      * shared. */
     struct egress_rules egress;
     struct tokens tokens; /* shared tokens, hashed */
+    /* The edge; but for edge_on nothing of it counts while that is false. */
+    bool edge_on;
+    union address *edge_http, *edge_https, *shared_443;
+    size_t edge_http_count, edge_https_count, shared_443_count;
+    union address edge_bind;                  /* port 0 */
+    uint16_t edge_first_port, edge_last_port; /* 0: no sockets with ports of their own */
+    struct prefix *trusted;                   /* edge.trusted */
+    struct edge_config edge;                  /* borrows from the settings */
+    /* Of the plain HTTP listener as visitors use it, 0: there is none; that of https is
+     * edge.https_port. See config_set_edge_ports(). */
+    uint16_t edge_http_port;
+    uint16_t edge_https_listener; /* https's port as it is here */
     bool state_token; /* no token, OAuth or program is named: the token is that of FOLDER/token, */
     bool made_token;  /* which was made just now */
     /* Engine settings for a server session; callbacks, allocator and budget are set by each worker
@@ -96,7 +130,15 @@ int config_load(int argc, char **argv, struct config **ret_config, char *error, 
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config); /* NULL is fine */
 
-/* For --check-config, what config_load() hasn't looked at: a named certificate and its key. 0, or
+/* The real ports of the edge's listeners, 0: none; --edge-public-port comes before https's. For who
+ * opens the listeners, before the configuration is shared. */
+void config_set_edge_ports(struct config *config, uint16_t http_port, uint16_t https_port);
+/* After a reload, before it is shared: the edge is on or off as it was, with the listeners that it
+ * has. */
+void config_keep_edge(struct config *config, const struct config *before);
+
+/* For --check-config, what config_load() hasn't looked at: named certificates and their keys,
+ * files and folders. 0, or
  * -1 with a sentence in `error`. */
 int config_check(const struct config *config, char *error, size_t error_size)
     __attribute__((warn_unused_result));

@@ -36,7 +36,24 @@
     X(auth_system_errors, auth, "result=\"system_error\"", counter, "")                            \
     X(buffered_bytes, buffered_bytes, "", gauge,                                                   \
       "Bytes from devices held in memory for slow targets")                                        \
-    X(credit_bytes, credit_bytes, "", gauge, "Credit outstanding to version-1 devices")
+    X(credit_bytes, credit_bytes, "", gauge, "Credit outstanding to version-1 devices")            \
+    X(edge_visitors, edge_visitors, "", gauge, "Visitors' connections open")                       \
+    X(edge_refused, edge_refused, "", counter, "Visitors refused by a cap")                        \
+    X(edge_visits, edge_visits, "", counter, "Visits: requests of http, connections of the rest")  \
+    X(edge_bytes_in, edge_bytes_in, "", counter, "Bytes from visitors, without TLS and heads")     \
+    X(edge_bytes_out, edge_bytes_out, "", counter, "Bytes to visitors, without TLS and heads")     \
+    X(edge_handshakes, edge_handshakes, "result=\"completed\"", counter,                           \
+      "TLS handshakes of visitors, by result")                                                     \
+    X(edge_handshakes_failed, edge_handshakes, "result=\"failed\"", counter, "")                   \
+    X(edge_unknown_name, edge_errors, "error=\"unknown_name\"", counter,                           \
+      "Visits that no service answered, by what was wrong")                                        \
+    X(edge_no_agent, edge_errors, "error=\"no_agent\"", counter, "")                               \
+    X(edge_service_refused, edge_errors, "error=\"service_refused\"", counter, "")                 \
+    X(edge_service_broken, edge_errors, "error=\"service_broken\"", counter, "")                   \
+    X(edge_service_silent, edge_errors, "error=\"service_silent\"", counter, "")                   \
+    X(edge_bad_requests, edge_errors, "error=\"bad_request\"", counter, "")                        \
+    X(edge_retries, edge_retries, "", counter, "Visits that went to another agent")                \
+    X(edge_links, edge_links, "", counter, "Visits joined to another worker's tunnel by a link")
 
 struct counters {
 #define COUNTER_FIELD(field, family, label, type, help) _Atomic int64_t field;

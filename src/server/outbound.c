@@ -105,7 +105,7 @@ void outbound_over(struct outbound *outbound, bool orderly, const char *reason)
     outbound->conn = NULL;
     relay_deinit(&outbound->relay);
     outbound_count_spill(outbound);
-    worker_reclaim(worker, outbound);
+    worker_reclaim(worker, &outbound->reclaim);
     if (outbound->linger) {
         outbound_linger_end(outbound);
         return;
@@ -114,6 +114,15 @@ void outbound_over(struct outbound *outbound, bool orderly, const char *reason)
     outbound->substream = NULL;
     counter_add(&worker->counters.substreams, -1);
     tunnel_substream_over(tunnel);
+}
+
+static void free_outbound(struct reclaim *reclaim)
+{
+    struct outbound *outbound =
+        (struct outbound *)((char *)reclaim - offsetof(struct outbound, reclaim));
+    free(outbound->host);
+    free(outbound->linger);
+    free(outbound);
 }
 
 static void close_outbound(struct outbound *outbound, const char *reason)
@@ -150,23 +159,6 @@ void outbound_on_gone(struct plex_substream *substream, int reason)
     bool orderly = reason == PLEX_SUBSTREAM_CLOSED || outbound->relay.shut_down ||
                    (outbound->relay.pull_ended && !outbound->relay.spill.size);
     outbound_over(outbound, orderly, plex_error_text(reason));
-}
-
-struct outbound *outbound_chain(struct outbound *outbound, struct outbound *next)
-{
-    outbound->next = next;
-    return outbound;
-}
-
-void outbound_free_list(struct outbound *first)
-{
-    while (first) {
-        struct outbound *next = first->next;
-        free(first->host);
-        free(first->linger);
-        free(first);
-        first = next;
-    }
 }
 
 /* --- Time --- */
@@ -485,6 +477,7 @@ void outbound_on_open(struct plex_substream *substream, enum plex_kind kind, con
     }
     relay_init(&outbound->relay, &active_ops, &owner_ops);
     outbound->substream = substream;
+    outbound->reclaim.free = free_outbound;
     outbound->tunnel = tunnel;
     outbound->worker = tunnel->worker;
     outbound->tls = kind == PLEX_TLS;

@@ -28,7 +28,3 @@ size_t outbound_on_pull(struct plex_substream *substream, void *buffer, size_t c
 
 /* Ends the outbounds that a worker still has without their tunnels. */
 void outbound_linger_stop(struct worker *worker);
-
-/* Gives back the memory of outbounds that are over; the worker's, at the end of a turn. */
-void outbound_free_list(struct outbound *first);
-struct outbound *outbound_chain(struct outbound *outbound, struct outbound *next);

@@ -25,7 +25,7 @@ struct outbound {
     uint64_t tls_deadline;          /* 0: none */
     uint64_t idle_time;             /* `_pls_timeout`, microseconds; 0: off */
     size_t counted_spill;           /* what the gauge of buffered bytes holds of ours */
-    struct outbound *next;          /* in the worker's reclaim list */
+    struct reclaim reclaim;         /* when over */
     struct outbound_linger *linger; /* NULL: its tunnel is there */
     char *host;
     uint16_t port;

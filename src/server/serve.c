@@ -22,6 +22,27 @@ static void raise_descriptor_limit(void)
     }
 }
 
+static void print_command(const struct serve_settings *settings, const union address *address,
+                          const char *label, const char *command, const char *arguments)
+{
+    printf("  %s streamplex %s --server localhost:%u --ca %s/ca.pem --token-file %s/token %s\n",
+           label, command, address_port(address), settings->state_folder, settings->state_folder,
+           arguments);
+}
+
+static void print_edge(const struct config *config, const struct server *server)
+{
+    static const char *const kinds[] = {
+        [EDGE_HTTP] = "http", [EDGE_HTTPS] = "https", [EDGE_SHARED] = "https and tunnels"};
+    char text[ADDRESS_TEXT_MAX];
+    for (size_t i = 0; i < server_edge_count(server); i++) {
+        enum edge_entry entry;
+        const union address *address = server_edge_address(server, i, &entry);
+        printf("  visitors       %s   (%s; names below %s)\n", address_format(address, text),
+               kinds[entry], config->edge.domain);
+    }
+}
+
 /* For a newcomer: where it listens, what to trust, and the command for a device. Scripts read the
  * log instead. */
 static void print_welcome(const struct config *config, const struct server *server)
@@ -39,6 +60,7 @@ static void print_welcome(const struct config *config, const struct server *serv
         if (!old && !modern)
             modern = &addresses[i];
     }
+    print_edge(config, server);
     if (!settings->certificate)
         printf("  CA file        %s/ca.pem   (devices trust this)\n", settings->state_folder);
     if (!settings->certificate && server_has_old(server))
@@ -47,10 +69,11 @@ static void print_welcome(const struct config *config, const struct server *serv
     if (config->state_token)
         printf("  token file     %s/token   (for your own device; keep it to yourself)\n",
                settings->state_folder);
-    if (modern && !settings->certificate && config->state_token)
-        printf("  a device here  streamplex dial --server localhost:%u --ca %s/ca.pem --token-file "
-               "%s/token HOST:PORT\n",
-               address_port(modern), settings->state_folder, settings->state_folder);
+    if (modern && !settings->certificate && config->state_token) {
+        print_command(settings, modern, "a device here ", "dial", "HOST:PORT");
+        if (config->edge_on)
+            print_command(settings, modern, "a service here", "connect", "--port 8080");
+    }
     fflush(stdout);
 }
 

@@ -2,7 +2,8 @@
 #include "server/config.h"
 
 #include <stdio.h>
-#include <stdlib.h>
+
+#include "server/serve_check.h"
 
 #define MILLISECOND 1000u
 #define DAY         86400000000u
@@ -11,24 +12,6 @@
 
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
-
-static int check_address(const char *text, char *error, size_t error_size)
-{
-    union address address;
-    if (address_parse(text, &address) == 0)
-        return 0;
-    snprintf(error, error_size, "\"%.80s\" is not ADDR:PORT, [ADDR]:PORT or PORT", text);
-    return -1;
-}
-
-static int check_rule(const char *text, char *error, size_t error_size)
-{
-    struct egress_rule rule;
-    if (egress_parse(text, &rule, error, error_size) < 0)
-        return -1;
-    free(rule.text);
-    return 0;
-}
 
 /* PORT is a number alone, and means every address of the machine. */
 static int listen_from_port(const char *value, char *buffer, size_t size)
@@ -76,7 +59,7 @@ static const struct setting settings[] = {
     },
     {
         .name = "listen",
-        .check = check_address,
+        .check = serve_check_address,
         .type = SETTING_LIST,
         .offset = offsetof(struct serve_settings, listen),
         .fallback = "[::]:5005",
@@ -88,7 +71,7 @@ static const struct setting settings[] = {
     },
     {
         .name = "listen-old",
-        .check = check_address,
+        .check = serve_check_address,
         .type = SETTING_LIST,
         .offset = offsetof(struct serve_settings, listen_old),
         .environment = "STREAMPLEX_LISTEN_OLD",
@@ -221,7 +204,7 @@ static const struct setting settings[] = {
     },
     {
         .name = "egress-allow",
-        .check = check_rule,
+        .check = serve_check_rule,
         .type = SETTING_LIST,
         .offset = offsetof(struct serve_settings, egress_allow),
         .environment = "STREAMPLEX_EGRESS_ALLOW",
@@ -232,7 +215,7 @@ static const struct setting settings[] = {
     },
     {
         .name = "egress-deny",
-        .check = check_rule,
+        .check = serve_check_rule,
         .type = SETTING_LIST,
         .offset = offsetof(struct serve_settings, egress_deny),
         .environment = "STREAMPLEX_EGRESS_DENY",
@@ -493,6 +476,7 @@ static const struct setting settings[] = {
         .most = 1024 * GIBI,
         .reloadable = true,
     },
+#include "server/serve_settings_edge.h"
     {
         .name = "log-format",
         .type = SETTING_CHOICE,
@@ -517,7 +501,7 @@ static const struct setting settings[] = {
     },
     {
         .name = "admin",
-        .check = check_address,
+        .check = serve_check_address,
         .type = SETTING_TEXT,
         .offset = offsetof(struct serve_settings, admin),
         .environment = "STREAMPLEX_ADMIN",
@@ -543,8 +527,8 @@ const struct settings_table serve_table = {
     .command = "serve",
     .arguments = "",
     .summary = "Serves tunnels: takes TLS connections of devices, checks their tokens, and dials "
-               "targets on their "
-               "behalf, as far as the egress rules allow. Flags win over environment variables, "
+               "targets on their behalf, as far as the egress rules allow; with an edge, leads "
+               "visitors to services on devices. Flags win over environment variables, "
                "those over "
                "the file of --config. SIGHUP reads settings, certificates and tokens again without "
                "dropping a tunnel.",

@@ -10,170 +10,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "net/acceptor.h"
 #include "net/signals.h"
-#include "net/timer.h"
-#include "server/admin.h"
-#include "server/admission.h"
 #include "server/notify.h"
+#include "server/server_internal.h"
 #include "server/setup.h"
-#include "server/worker.h"
-
-/* Descriptors that the server needs beside one a tunnel and one a target: listeners, loops, files,
- * resolvers. */
-#define DESCRIPTORS_KEPT 128
-
-struct listener {
-    struct server *server;
-    struct acceptor *acceptor;
-    bool old;
-};
-
-struct server {
-    struct loop *loop;
-    struct config *config;
-    int argc;
-    char **argv;
-    struct listener *listeners;
-    union address *addresses; /* of the listeners, in their order */
-    size_t listener_count;
-    struct worker **workers;
-    struct counters **counters;   /* each worker's, then our own */
-    struct counters own_counters; /* what the main thread itself counts */
-    size_t worker_count, next_worker;
-    struct worker_host host;
-    struct admission *admission;
-    struct auth *auth;
-    struct admin *admin;
-    struct signals *signals;
-    struct timer drain_timer, watchdog_timer;
-    struct loop_deferred reload_deferred;
-    uint64_t watchdog_interval; /* microseconds; 0: no watchdog */
-    uint64_t last_tunnel;
-    uint64_t refused_logged_at;
-    size_t drained;
-    bool old; /* there may be a listener for old boards */
-    bool draining, stopped;
-    int status;
-};
-
-/* --- Accepting --- */
-
-static struct worker *pick_worker(struct server *server)
-{
-    /* The one with the fewest tunnels; the turn goes on, so that a burst is spread before the
-     * counts have followed. */
-    size_t start = server->next_worker++ % server->worker_count;
-    struct worker *best = server->workers[start];
-    for (size_t i = 1; i < server->worker_count; i++) {
-        struct worker *worker = server->workers[(start + i) % server->worker_count];
-        if (worker->counters.tunnels < best->counters.tunnels)
-            best = worker;
-    }
-    return best;
-}
-
-static void refuse(struct server *server, int fd, const union address *peer, const char *cap)
-{
-    char text[ADDRESS_TEXT_MAX];
-    close(fd);
-    counter_add(&server->own_counters.tunnels_refused, 1);
-    /* One line a second: a flood of connections shall not be one of lines. */
-    if (loop_now(server->loop) - server->refused_logged_at < 1000000)
-        return;
-    server->refused_logged_at = loop_now(server->loop);
-    log_write(LOG_WARNING,
-              LOG_FIELDS(LOG_TEXT("peer", address_format(peer, text)), LOG_TEXT("cap", cap)),
-              "connection refused");
-}
-
-static void on_accept(struct acceptor *acceptor, int fd, const union address *peer, void *user)
-{
-    struct listener *listener = user;
-    struct server *server = listener->server;
-    const char *cap = admission_enter(server->admission, peer);
-    if (cap)
-        refuse(server, fd, peer, cap);
-    else
-        worker_post_accept(pick_worker(server), fd, peer, ++server->last_tunnel, listener->old);
-}
-
-static int add_listener(struct server *server, const union address *address, int fd, bool old,
-                        char *error, size_t error_size)
-{
-    char text[ADDRESS_TEXT_MAX];
-    struct listener *listener = &server->listeners[server->listener_count];
-    *listener = (struct listener){.server = server, .old = old};
-    int result =
-        fd >= 0 ? acceptor_adopt(server->loop, fd, on_accept, listener, &listener->acceptor)
-                : acceptor_open(server->loop, address, on_accept, listener, &listener->acceptor);
-    if (result < 0) {
-        snprintf(error, error_size, "cannot listen on %s: %s",
-                 address ? address_format(address, text) : "the socket passed", strerror(-result));
-        return -1;
-    }
-    union address *real = &server->addresses[server->listener_count++];
-    acceptor_address(listener->acceptor, real);
-    log_write(LOG_INFO,
-              LOG_FIELDS(LOG_TEXT("listener", old ? "tunnels-old" : "tunnels"),
-                         LOG_TEXT("address", address_format(real, text))),
-              "listening");
-    if (old)
-        log_write(LOG_WARNING, LOG_FIELDS(LOG_TEXT("address", text)),
-                  "this listener takes TLS 1.0 and ciphers that are broken, for boards that know "
-                  "no better: "
-                  "anybody on their path can read and change what they send");
-    return 0;
-}
-
-/* Sockets passed by a service manager take the place of --listen and --listen-old; a name that ends
- * in "old" tells which. */
-static int open_listeners(struct server *server, char *error, size_t error_size)
-{
-    const struct config *config = server->config;
-    int first = 0;
-    char **names = NULL;
-    int passed = notify_listen_fds(&first, &names);
-    size_t most =
-        config->listen_count + config->listen_old_count + (size_t)(passed > 0 ? passed : 0);
-    server->listeners = calloc(most, sizeof *server->listeners);
-    server->addresses = calloc(most, sizeof *server->addresses);
-    if (!server->listeners || !server->addresses) {
-        snprintf(error, error_size, "out of memory");
-        return -1;
-    }
-    int result = 0;
-    for (int i = 0; i < passed && result == 0; i++) {
-        size_t length = names && names[i] ? strlen(names[i]) : 0;
-        bool old = length >= 3 && !strcmp(names[i] + length - 3, "old");
-        result = add_listener(server, NULL, first + i, old, error, error_size);
-    }
-    for (size_t i = 0; i < config->listen_count && passed <= 0 && result == 0; i++)
-        result = add_listener(server, &config->listen[i], -1, false, error, error_size);
-    for (size_t i = 0; i < config->listen_old_count && passed <= 0 && result == 0; i++)
-        result = add_listener(server, &config->listen_old[i], -1, true, error, error_size);
-    notify_free_names(names, passed);
-    return result;
-}
-
-/* Is one of the sockets that will be taken over for old boards? Names are separated by ':'. */
-static bool expects_old(void)
-{
-    const char *names = getenv("LISTEN_FDNAMES");
-    for (const char *found = names ? strstr(names, "old") : NULL; found;
-         found = strstr(found + 1, "old"))
-        if (found[3] == ':' || !found[3])
-            return true;
-    return false;
-}
-
-static void close_listeners(struct server *server)
-{
-    for (size_t i = 0; i < server->listener_count; i++) {
-        acceptor_close(server->listeners[i].acceptor);
-        server->listeners[i].acceptor = NULL;
-    }
-}
 
 /* Configuration
  * --------------------------------------------------------------------------------------------- */
@@ -192,6 +32,8 @@ static void set_limits(struct server *server)
         getrlimit(RLIMIT_NOFILE, &files);
         limits.tunnels = files.rlim_cur > 2 * DESCRIPTORS_KEPT ? files.rlim_cur - DESCRIPTORS_KEPT
                                                                : DESCRIPTORS_KEPT;
+        if (server->edge) /* the other half is the visitors' */
+            limits.tunnels = (limits.tunnels + 1) / 2;
     }
     admission_configure(server->admission, &limits);
 }
@@ -215,18 +57,45 @@ static void warn_of_old(const struct server *server)
                   "listener; name an RSA one, or none for one made here");
 }
 
-/* One for each worker, or none. */
-static int make_setups(struct config *config, bool old, struct worker_setup *setups, size_t count,
-                       char *error, size_t error_size)
+/* As they are now; changes are looked for from here on. */
+static void watch_certificates(struct server *server)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (setup_make(config, old, &setups[i], error, error_size) < 0) {
-            while (i-- > 0)
-                setup_drop(&setups[i]);
-            return -1;
-        }
+    const struct serve_settings *settings = &server->config->settings;
+    const char *const files[] = {settings->certificate, settings->key};
+    const char *const with_edge[] = {settings->certificate, settings->key,
+                                     settings->edge_certificate, settings->edge_key};
+    if (server->edge)
+        certificate_watch_set(server->certificates, with_edge, 4, settings->edge_certificates);
+    else
+        certificate_watch_set(server->certificates, files, 2, NULL);
+    timer_start(&server->certificate_timer, loop_now(server->loop) + CERTIFICATE_WATCH_INTERVAL);
+}
+
+/* New connections get what is there now; those that stand have what they have. */
+static void renew_certificates(struct server *server)
+{
+    struct worker_setup setups[CONFIG_WORKERS_MAX];
+    char error[512];
+    watch_certificates(server); /* what changes while they are read is seen the next time */
+    if (setup_make(server->config, server->old, setups, server->worker_count, error, sizeof error) <
+        0) {
+        log_write(LOG_ERROR, LOG_NO_FIELDS,
+                  "certificate files have changed, those read before stay: %s", error);
+        return;
     }
-    return 0;
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_post_setup(server->workers[i], &setups[i]);
+    warn_of_old(server);
+    log_write(LOG_INFO, LOG_NO_FIELDS, "certificate files have changed and were read again");
+}
+
+static void on_certificate_timer(struct timer *timer)
+{
+    struct server *server =
+        (struct server *)((char *)timer - offsetof(struct server, certificate_timer));
+    timer_start(timer, loop_now(server->loop) + CERTIFICATE_WATCH_INTERVAL);
+    if (!server->draining && certificate_watch_changed(server->certificates))
+        renew_certificates(server);
 }
 
 static int reload(struct server *server, char *error, size_t error_size)
@@ -238,12 +107,15 @@ static int reload(struct server *server, char *error, size_t error_size)
     warn_of_fixed_change(server->config, config);
     /* What a running server keeps: its threads. */
     config->settings.workers = server->worker_count;
-    if (egress_set_own(&config->egress, server->addresses, server->listener_count) < 0) {
+    if (server->config->edge_on != config->edge_on)
+        log_write(LOG_WARNING, LOG_NO_FIELDS, "the edge is switched on or off by a restart");
+    config_keep_edge(config, server->config);
+    if (server_set_own(server, config) < 0) {
         snprintf(error, error_size, "out of memory");
         config_unref(config);
         return -1;
     }
-    if (make_setups(config, server->old, setups, server->worker_count, error, error_size) < 0) {
+    if (setup_make(config, server->old, setups, server->worker_count, error, error_size) < 0) {
         config_unref(config);
         return -1;
     }
@@ -253,6 +125,8 @@ static int reload(struct server *server, char *error, size_t error_size)
         worker_post_setup(server->workers[i], &setups[i]);
     warn_of_old(server);
     auth_configure(server->auth, config);
+    server_edge_configure(server);
+    watch_certificates(server);
     set_limits(server);
     log_configure((enum log_level)config->settings.log_level,
                   (enum log_format)config->settings.log_format);
@@ -289,8 +163,10 @@ static void drain(struct server *server)
     server->draining = true;
     notify_stopping();
     log_write(LOG_INFO, LOG_FIELDS(LOG_NUMBER("tunnels", admission_tunnels(server->admission))),
-              "draining: no new tunnels, substreams may end");
-    close_listeners(server);
+              "draining: no new tunnels and visitors, substreams may end");
+    server_close_listeners(server);
+    if (server->sockets)
+        sockets_drain(server->sockets);
     for (size_t i = 0; i < server->worker_count; i++)
         worker_post_drain(server->workers[i]);
     timer_start(&server->drain_timer, loop_now(server->loop) + server->config->settings.drain);
@@ -358,8 +234,6 @@ static bool is_ready(void *user)
 static int start_workers(struct server *server, struct worker_setup *setups, char *error,
                          size_t error_size)
 {
-    server->host =
-        (struct worker_host){server->loop, server->auth, server->admission, on_drained, server};
     size_t count = server->config->settings.workers;
     server->workers = calloc(count, sizeof *server->workers);
     server->counters = calloc(count + 1, sizeof *server->counters);
@@ -367,6 +241,16 @@ static int start_workers(struct server *server, struct worker_setup *setups, cha
         snprintf(error, error_size, "out of memory");
         return -1;
     }
+    server->host = (struct worker_host){
+        .loop = server->loop,
+        .auth = server->auth,
+        .admission = server->admission,
+        .workers = server->workers,
+        .visitors = server->edge ? edge_listen_admission(server->edge) : NULL,
+        .on_tunnel = server_on_shared_tunnel,
+        .on_drained = on_drained,
+        .user = server,
+    };
     for (size_t i = 0; i < count; i++) {
         int result = worker_start((unsigned)i, &server->host, &setups[i], &server->workers[i]);
         setups[i] = (struct worker_setup){0};
@@ -378,6 +262,7 @@ static int start_workers(struct server *server, struct worker_setup *setups, cha
         server->worker_count++;
     }
     server->counters[count] = &server->own_counters;
+    server->host.worker_count = count; /* before any of them has something to do */
     return 0;
 }
 
@@ -421,6 +306,10 @@ static int open_main(struct server *server, char *error, size_t error_size)
     if (result == 0)
         result = auth_new(server->loop, server->config, &server->auth);
     if (result == 0)
+        result = server_edge_new(server);
+    if (result == 0)
+        result = certificate_watch_new(&server->certificates);
+    if (result == 0)
         result = signals_open(server->loop, numbers, 3, on_signal, server, &server->signals);
     if (result < 0) {
         snprintf(error, error_size, "cannot start: %s", strerror(-result));
@@ -429,12 +318,17 @@ static int open_main(struct server *server, char *error, size_t error_size)
     server->reload_deferred.run = on_reload;
     timer_init(&server->drain_timer, server->loop, on_drain_timer);
     timer_init(&server->watchdog_timer, server->loop, on_watchdog);
+    timer_init(&server->certificate_timer, server->loop, on_certificate_timer);
     set_limits(server);
-    if (open_listeners(server, error, error_size) < 0)
+    if (server_open_listeners(server, error, error_size) < 0)
         return -1;
-    /* The policy keeps devices from the server's own ports, which are known once its listeners are
-     * open. */
-    if (egress_set_own(&server->config->egress, server->addresses, server->listener_count) < 0) {
+    if (server->edge) {
+        uint16_t https = edge_listen_port(server->edge, EDGE_HTTPS);
+        uint16_t shared = edge_listen_port(server->edge, EDGE_SHARED);
+        config_set_edge_ports(server->config, edge_listen_port(server->edge, EDGE_HTTP),
+                              https ? https : shared);
+    }
+    if (server_set_own(server, server->config) < 0) {
         snprintf(error, error_size, "out of memory");
         return -1;
     }
@@ -445,9 +339,9 @@ static int start(struct server *server, char *error, size_t error_size)
 {
     struct worker_setup setups[CONFIG_WORKERS_MAX];
     size_t count = server->config->settings.workers;
-    server->old = server->config->listen_old_count > 0 || expects_old();
+    server->old = server->config->listen_old_count > 0 || server_expects_old();
     /* Certificates first: nobody is told of a listener that can't serve. */
-    if (make_setups(server->config, server->old, setups, count, error, error_size) < 0)
+    if (setup_make(server->config, server->old, setups, count, error, error_size) < 0)
         return -1;
     int result = open_main(server, error, error_size);
     if (result == 0)
@@ -457,8 +351,10 @@ static int start(struct server *server, char *error, size_t error_size)
             setup_drop(&setups[i]);
         return -1;
     }
-    if (open_admin(server, error, error_size) < 0)
+    if (server_edge_start(server, error, error_size) < 0 ||
+        open_admin(server, error, error_size) < 0)
         return -1;
+    watch_certificates(server);
     warn_of_old(server);
     server->watchdog_interval = notify_watchdog_interval();
     if (server->watchdog_interval)
@@ -499,20 +395,26 @@ void server_free(struct server *server)
 {
     if (!server)
         return;
+    server_close_listeners(server);
+    if (server->worker_count > 0)
+        worker_stop_all(server->workers, server->worker_count, server->loop);
+    sockets_close(server->sockets); /* nobody asks any more */
     for (size_t i = 0; i < server->worker_count; i++)
-        worker_stop(server->workers[i]);
-    close_listeners(server);
+        worker_free(server->workers[i]);
     admin_close(server->admin);
     signals_close(server->signals);
     if (server->loop) {
         timer_stop(&server->drain_timer);
         timer_stop(&server->watchdog_timer);
+        timer_stop(&server->certificate_timer);
         loop_undefer(server->loop, &server->reload_deferred);
     }
     if (server->auth)
         auth_free(server->auth);
     if (server->loop)
         loop_free(server->loop); /* runs what the workers reported last */
+    edge_listen_free(server->edge);
+    certificate_watch_free(server->certificates);
     admission_free(server->admission);
     free(server->counters);
     free(server->workers);
@@ -520,23 +422,4 @@ void server_free(struct server *server)
     free(server->addresses);
     config_unref(server->config);
     free(server);
-}
-
-bool server_is_old(const struct server *server, size_t index)
-{
-    return server->listeners[index].old;
-}
-
-bool server_has_old(const struct server *server)
-{
-    for (size_t i = 0; i < server->listener_count; i++)
-        if (server->listeners[i].old)
-            return true;
-    return false;
-}
-
-size_t server_addresses(const struct server *server, const union address **ret_addresses)
-{
-    *ret_addresses = server->addresses;
-    return server->listener_count;
 }

@@ -26,3 +26,8 @@ size_t server_addresses(const struct server *server, const union address **ret_a
 bool server_is_old(const struct server *server, size_t index);
 /* Is there one for old boards? */
 bool server_has_old(const struct server *server);
+
+/* The same of the edge's listeners; valid as long. */
+size_t server_edge_count(const struct server *server);
+const union address *server_edge_address(const struct server *server, size_t index,
+                                         enum edge_entry *ret_entry);

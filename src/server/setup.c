@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "net/pki.h"
+#include "server/config_edge.h"
 #include "server/state.h"
 
 void setup_certificate(const struct config *config, bool old, char *certificate, char *key,
@@ -30,6 +31,7 @@ void setup_drop(struct worker_setup *setup)
     tls_context_unref(setup->tls);
     tls_context_unref(setup->tls_old);
     tls_context_unref(setup->tls_client);
+    tls_context_unref(setup->tls_edge);
     config_unref(setup->config);
     *setup = (struct worker_setup){0};
 }
@@ -43,6 +45,7 @@ static int make_server(const struct config *config, bool old, struct tls_context
         .certificate_file = certificate,
         .key_file = key,
         .key_passphrase = settings->certificate ? settings->key_passphrase : NULL,
+        .alpn = old ? NULL : "streamplex/1",
         .old = old,
     };
     setup_certificate(config, old, certificate, key, sizeof certificate);
@@ -55,17 +58,66 @@ static int make_server(const struct config *config, bool old, struct tls_context
     return tls_server_new(&options, ret_context, error, error_size);
 }
 
-int setup_make(struct config *config, bool old, struct worker_setup *ret_setup, char *error,
-               size_t error_size)
+/* The edge's, chosen by the name that a visitor asks for. *ret_certificates stays NULL without an
+ * edge. */
+static int load_edge(const struct config *config, struct tls_certificates **ret_certificates,
+                     char *error, size_t error_size)
 {
-    struct worker_setup setup = {.config = config_ref(config)};
-    struct tls_client_options client = {.cache_sessions = true};
-    if (make_server(config, false, &setup.tls, error, error_size) < 0 ||
-        (old && make_server(config, true, &setup.tls_old, error, error_size) < 0) ||
-        tls_client_new(&client, &setup.tls_client, error, error_size) < 0) {
-        setup_drop(&setup);
+    const struct serve_settings *settings = &config->settings;
+    char certificate[PATH_MAX], key[PATH_MAX];
+    struct tls_certificate_file file;
+    if (!config->edge_on)
+        return 0;
+    if (config_edge_makes_certificate(config) &&
+        state_ensure_edge_certificate(settings->state_folder, settings->edge_domain, error,
+                                      error_size) < 0)
+        return -1;
+    size_t count = config_edge_certificate(config, certificate, key, sizeof certificate, &file);
+    return tls_certificates_load(&file, count, settings->edge_certificates, ret_certificates, error,
+                                 error_size);
+}
+
+static int make_edge(struct tls_certificates *certificates, struct tls_context **ret_context,
+                     char *error, size_t error_size)
+{
+    const struct tls_server_options options = {
+        .certificates = certificates,
+        .alpn = "http/1.1",
+        /* A visitor's session is none of a device's, though both come to one port. */
+        .session_id_context = "streamplex edge",
+    };
+    return certificates ? tls_server_new(&options, ret_context, error, error_size) : 0;
+}
+
+static int make_one(struct config *config, bool old, struct tls_certificates *certificates,
+                    struct worker_setup *setup, char *error, size_t error_size)
+{
+    const struct tls_client_options client = {.cache_sessions = true};
+    *setup = (struct worker_setup){.config = config_ref(config)};
+    if (make_server(config, false, &setup->tls, error, error_size) < 0 ||
+        (old && make_server(config, true, &setup->tls_old, error, error_size) < 0) ||
+        make_edge(certificates, &setup->tls_edge, error, error_size) < 0 ||
+        tls_client_new(&client, &setup->tls_client, error, error_size) < 0) {
+        setup_drop(setup);
         return -1;
     }
-    *ret_setup = setup;
     return 0;
+}
+
+int setup_make(struct config *config, bool old, struct worker_setup *setups, size_t count,
+               char *error, size_t error_size)
+{
+    struct tls_certificates *certificates = NULL;
+    size_t made = 0;
+    if (load_edge(config, &certificates, error, error_size) < 0)
+        return -1;
+    while (made < count &&
+           make_one(config, old, certificates, &setups[made], error, error_size) == 0)
+        made++;
+    tls_certificates_unref(certificates);
+    if (made == count)
+        return 0;
+    while (made-- > 0)
+        setup_drop(&setups[made]);
+    return -1;
 }

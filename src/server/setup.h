@@ -11,10 +11,11 @@
  * have one of their own. Both must hold PATH_MAX. */
 void setup_certificate(const struct config *config, bool old, char *certificate, char *key,
                        size_t size);
-/* old: there is a listener for old boards, and tls_old is to be made. 0, or -1 with a sentence in
- * `error`. The setup holds a reference to config. */
-int setup_make(struct config *config, bool old, struct worker_setup *ret_setup, char *error,
-               size_t error_size) __attribute__((warn_unused_result));
+/* For `count` workers: certificates are read once. old: there is a listener for old boards, and
+ * tls_old is to be made. 0, or -1 with a sentence in `error`, and then there is none. Each setup
+ * holds a reference to config. */
+int setup_make(struct config *config, bool old, struct worker_setup *setups, size_t count,
+               char *error, size_t error_size) __attribute__((warn_unused_result));
 /* Is a certificate named that boards without ECDHE have no cipher for? */
 bool setup_shuts_out_old(const struct config *config);
 void setup_drop(struct worker_setup *setup);

@@ -22,21 +22,30 @@ struct sockets_host {
     /* To each worker's directory; takes references of its own. */
     void (*publish)(void *user, const struct registry_change *change);
     void (*close_tunnel)(void *user, struct tunnel_ref ref, const char *reason);
-    /* A visitor came to the port of a socket that `presence` serves. fd is the callee's. */
+    /* A visitor came to the port of a socket that `presence` serves. fd is the callee's; presence
+     * is borrowed. */
     void (*on_visitor)(void *user, int fd, const union address *peer, struct presence *presence);
     void *user;
 };
 
-/* Opens the store and loads it: publish is called for each stored socket. 0, or -1 with a sentence.
- */
+/* Opens the store in the state folder and loads it: publish is called for each stored socket. The
+ * configuration, of which a reference is kept, has the real ports of the edge's listeners by then
+ * (config_set_edge_ports()): they stand in the URLs. 0, or -1 with a sentence. */
 int sockets_open(struct loop *loop, struct config *config, const struct sockets_host *host,
                  struct sockets **ret_sockets, char *error, size_t error_size)
     __attribute__((warn_unused_result));
+/* After a reload: 0, or -ENOMEM, and then all is as before. Listeners that are open stay where they
+ * are. */
 int sockets_configure(struct sockets *sockets, struct config *config)
     __attribute__((warn_unused_result));
-/* No new sockets, listeners of ports close. */
+/* Nothing is registered any more, listeners of ports close; who is online stays so. */
 void sockets_drain(struct sockets *sockets);
-void sockets_close(struct sockets *sockets); /* NULL is fine */
+/* What is on its way to disk gets there. When no worker's thread asks any more, and before
+ * loop_free(): questions that are still on their way then are freed unanswered. NULL is fine. */
+void sockets_close(struct sockets *sockets);
+/* Every socket and who serves it, for a directory made later. */
+void sockets_each(struct sockets *sockets,
+                  void (*each)(void *user, const struct registry_change *change), void *user);
 
 /* A question from a worker's loop: make it, fill it, ask; `answered` runs on reply_to as a message
  * with error, facts and port set, and frees it with socket_question_free(). */
@@ -54,6 +63,10 @@ struct socket_question {
     char host_header[REGISTRY_HOST_MAX + 8]; /* "": none */
     enum socket_type type;
     bool https_only;
+    /* while it is asked */
+    struct sockets *sockets;
+    struct socket_question *next; /* in line for the same socket */
+    bool is_gone;                 /* its tunnel went away meanwhile */
     /* the answer */
     int error;                  /* enum registry_error */
     struct socket_facts *facts; /* a reference, when error is 0 */

@@ -341,3 +341,19 @@ int state_ensure_old_certificate(const char *folder, char *error, size_t error_s
     }
     return ensure_certificate(pki_ensure_rsa_server, old, error, error_size);
 }
+
+int state_ensure_edge_certificate(const char *folder, const char *domain, char *error,
+                                  size_t error_size)
+{
+    char edge[PATH_MAX], wildcard[256];
+    if ((size_t)snprintf(edge, sizeof edge, "%s/edge", folder) >= sizeof edge) {
+        snprintf(error, error_size, "the state folder's name is too long");
+        return -1;
+    }
+    if ((size_t)snprintf(wildcard, sizeof wildcard, "*.%s", domain) >= sizeof wildcard) {
+        snprintf(error, error_size, "the edge's domain is too long");
+        return -1;
+    }
+    const char *const names[] = {wildcard, domain};
+    return pki_ensure_server_of(folder, edge, names, 2, error, error_size);
+}

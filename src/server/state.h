@@ -23,3 +23,8 @@ int state_ensure_certificate(const char *folder, char *error, size_t error_size)
 /* The same in FOLDER/old, of an RSA CA of its own, for the listener of old boards. */
 int state_ensure_old_certificate(const char *folder, char *error, size_t error_size)
     __attribute__((warn_unused_result));
+/* FOLDER/edge/server.pem and server.key, of the same CA as FOLDER's, for "*.DOMAIN" and DOMAIN;
+ * made anew when the domain is another. (Browsers take a wildcard only above two labels:
+ * "*.localhost" is of no use to them, "*.edge.localhost" is.) */
+int state_ensure_edge_certificate(const char *folder, const char *domain, char *error,
+                                  size_t error_size) __attribute__((warn_unused_result));

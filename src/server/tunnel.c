@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "server/auth.h"
-#include "server/outbound.h"
+#include "server/registration.h"
 #include "server/worker.h"
 
 /* What one tunnel may read and write in a turn, in records of 16 KiB: enough to keep a fast one
@@ -79,7 +79,7 @@ void tunnel_close(struct tunnel *tunnel, const char *reason)
 {
     struct worker *worker = tunnel->worker;
     log_closed(tunnel, reason);
-    tunnel->finish_reason = reason; /* the outbounds that end below find it closing */
+    tunnel->finish_reason = reason; /* what ends below finds it closing */
     timer_stop(&tunnel->timer);
     loop_undefer(worker->loop, &tunnel->service);
     if (tunnel->next)
@@ -90,7 +90,8 @@ void tunnel_close(struct tunnel *tunnel, const char *reason)
         worker->tunnels = tunnel->next;
     worker->tunnel_count--;
     worker_drop_slot(worker, tunnel->slot);
-    plex_session_free(tunnel->session); /* tells each outbound that it is over */
+    registration_free(tunnel);
+    plex_session_free(tunnel->session); /* tells each outbound and inbound that it is over */
     note_credit(worker);
     conn_close(tunnel->conn);
     admission_report(worker->host->admission, &tunnel->peer,
@@ -364,10 +365,21 @@ static void add(struct worker *worker, struct tunnel *tunnel)
     counter_add(&worker->counters.tunnels_opened, 1);
 }
 
-void tunnel_open(struct worker *worker, int fd, const union address *peer, uint64_t id, bool old)
+/* Who read from it before made it non-blocking then. */
+static int open_conn(struct tunnel *tunnel, int fd, const void *left, size_t left_size)
+{
+    struct loop *loop = tunnel->worker->loop;
+    if (left_size == 0)
+        return conn_open(loop, fd, &callbacks, tunnel, &tunnel->conn);
+    return conn_attach(loop, fd, left, left_size, &callbacks, tunnel, &tunnel->conn);
+}
+
+void tunnel_open(struct worker *worker, int fd, const void *left, size_t left_size,
+                 const union address *peer, uint64_t id, bool old)
 {
     struct tls_context *tls = old ? worker->setup.tls_old : worker->setup.tls;
-    struct tunnel *tunnel = worker->draining ? NULL : calloc(1, sizeof *tunnel);
+    bool ends = worker->draining || worker->stopped;
+    struct tunnel *tunnel = ends ? NULL : calloc(1, sizeof *tunnel);
     if (!tunnel || worker_take_slot(worker, tunnel, &tunnel->slot, &tunnel->generation) < 0)
         goto no_tunnel;
     tunnel->worker = worker;
@@ -376,7 +388,7 @@ void tunnel_open(struct worker *worker, int fd, const union address *peer, uint6
     tunnel->old = old;
     tunnel->opened_at = loop_now(worker->loop);
     tunnel->service.run = service;
-    if (conn_open(worker->loop, fd, &callbacks, tunnel, &tunnel->conn) < 0)
+    if (open_conn(tunnel, fd, left, left_size) < 0)
         goto no_conn;
     timer_init(&tunnel->timer, worker->loop, on_timer);
     timer_start(&tunnel->timer,
@@ -390,9 +402,9 @@ void tunnel_open(struct worker *worker, int fd, const union address *peer, uint6
 no_conn:
     worker_drop_slot(worker, tunnel->slot);
 no_tunnel:
-    log_write(worker->draining ? LOG_INFO : LOG_ERROR, LOG_FIELDS(LOG_NUMBER("tunnel", id)),
-              worker->draining ? "tunnel dropped: server drains"
-                               : "tunnel dropped: out of memory or descriptors");
+    log_write(ends ? LOG_INFO : LOG_ERROR, LOG_FIELDS(LOG_NUMBER("tunnel", id)),
+              ends ? "tunnel dropped: server drains"
+                   : "tunnel dropped: out of memory or descriptors");
     free(tunnel);
     close(fd);
     admission_report(worker->host->admission, peer, ADMISSION_GONE_UNAUTHED);
@@ -503,7 +515,7 @@ static void take_answer(struct loop_message *message)
     auth_question_free(question);
 }
 
-static void on_token(struct plex_session *session, const char *token, size_t length)
+void tunnel_on_token(struct plex_session *session, const char *token, size_t length)
 {
     struct tunnel *tunnel = plex_session_user(session);
     struct worker *worker = tunnel->worker;
@@ -527,27 +539,22 @@ static void on_token(struct plex_session *session, const char *token, size_t len
     auth_ask(worker->host->auth, worker->host->loop, question);
 }
 
-static void on_output(struct plex_session *session)
+void tunnel_on_output(struct plex_session *session)
 {
     service_soon(plex_session_user(session));
 }
 
-static void on_resume(struct plex_session *session)
+void tunnel_on_resume(struct plex_session *session)
 {
     struct tunnel *tunnel = plex_session_user(session);
     tunnel->read_on = true;
     service_soon(tunnel);
 }
 
-const struct plex_callbacks tunnel_engine_callbacks = {
-    .on_token = on_token,
-    .on_output = on_output,
-    .on_resume = on_resume,
-    .on_open = outbound_on_open,
-    .on_connect = outbound_on_connect,
-    .on_timeout = outbound_on_timeout,
-    .on_data = outbound_on_data,
-    .on_end = outbound_on_end,
-    .on_gone = outbound_on_gone,
-    .on_pull = outbound_on_pull,
-};
+void tunnel_take_again(struct tunnel *tunnel)
+{
+    plex_session_resume(tunnel->session);
+    tunnel->read_on = true;
+    /* Not this turn: what makes room may be what a tunnel in its share of a turn does itself. */
+    loop_defer_next(tunnel->worker->loop, &tunnel->service);
+}

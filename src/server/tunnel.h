@@ -17,6 +17,7 @@
 
 struct worker;
 struct auth_question;
+struct registration;
 
 struct tunnel {
     struct tunnel *next, *previous; /* the worker's list */
@@ -29,7 +30,8 @@ struct tunnel {
     uint32_t left_size, left_taken;
     uint64_t id;
     uint64_t opened_at;
-    char *owner;             /* NULL until authenticated */
+    char *owner;                       /* NULL until authenticated */
+    struct registration *registration; /* NULL: no message of an agent's yet */
     const char *gone_reason; /* set: the device hears nothing any more; what it sent is read */
     uint64_t gone_until;
     const char *finish_reason; /* set: closed as soon as what the session has to say is sent */
@@ -40,7 +42,10 @@ struct tunnel {
     bool old, read_on;
 };
 
-void tunnel_open(struct worker *worker, int fd, const union address *peer, uint64_t id, bool old);
+/* Takes fd. left: what was read from it before the handshake, as conn_attach() has it; else NULL.
+ */
+void tunnel_open(struct worker *worker, int fd, const void *left, size_t left_size,
+                 const union address *peer, uint64_t id, bool old);
 /* The reason goes to the log (static text). Not from within an engine callback: tunnel_finish() is
  * for there. */
 void tunnel_close(struct tunnel *tunnel, const char *reason);
@@ -51,8 +56,16 @@ void tunnel_configure(struct tunnel *tunnel);
 void tunnel_drain(struct tunnel *tunnel);
 /* The answer to a question that the tunnel asked. */
 void tunnel_authorize(struct tunnel *tunnel, const struct auth_question *question);
-/* An outbound of it is over. */
+/* An outbound or inbound of it is over. */
 void tunnel_substream_over(struct tunnel *tunnel);
 
-/* The callbacks of every server session. */
+/* The session is to take bytes again, after plex_session_pause(). */
+void tunnel_take_again(struct tunnel *tunnel);
+
+/* The engine's callbacks that are about the tunnel itself. */
+void tunnel_on_token(struct plex_session *session, const char *token, size_t length);
+void tunnel_on_output(struct plex_session *session);
+void tunnel_on_resume(struct plex_session *session);
+
+/* The callbacks of every server session (tunnel_engine.c). */
 extern const struct plex_callbacks tunnel_engine_callbacks;

@@ -9,10 +9,21 @@
 #include "server/outbound.h"
 #include "server/setup.h"
 #include "server/tunnel.h"
+#include "server/worker_edge.h"
 
-enum order { ORDER_ACCEPT, ORDER_SETUP, ORDER_DRAIN, ORDER_HEARTBEAT, ORDER_STOP };
+enum order {
+    ORDER_ACCEPT,
+    ORDER_TUNNEL,
+    ORDER_VISITOR,
+    ORDER_CHANGE,
+    ORDER_CLOSE_TUNNEL,
+    ORDER_SETUP,
+    ORDER_DRAIN,
+    ORDER_HEARTBEAT,
+    ORDER_STOP,
+};
 
-/* A message from the main thread. */
+/* A message from the main thread, or of a visitor from another worker. */
 struct order_message {
     struct loop_message message;
     struct worker *worker;
@@ -22,6 +33,10 @@ struct order_message {
     uint64_t tunnel_id;
     int fd;
     bool old;
+    struct edge_passed *passed;
+    struct registry_change change;
+    struct tunnel_ref ref;
+    const char *reason;
 };
 
 /* libstreamplex asks for its memory here; sizes don't matter to malloc. */
@@ -55,6 +70,8 @@ static void change_setup(struct worker *worker, const struct worker_setup *setup
     take_setup(worker, setup);
     for (struct tunnel *tunnel = worker->tunnels; tunnel; tunnel = tunnel->next)
         tunnel_configure(tunnel);
+    if (worker->edge)
+        worker_edge_configure(worker);
     setup_drop(&old);
 }
 
@@ -75,6 +92,8 @@ void worker_check_drained(struct worker *worker)
 {
     if (!worker->draining || worker->told_drained || worker->tunnel_count || worker->linger_count)
         return;
+    if (worker->edge && edge_visitors(worker->edge) > 0)
+        return;
     struct drained_message *drained = malloc(sizeof *drained);
     if (!drained)
         return; /* the grace time ends the drain */
@@ -83,9 +102,17 @@ void worker_check_drained(struct worker *worker)
     loop_post(worker->host->loop, &drained->message);
 }
 
+static void check_drained(struct loop_deferred *deferred)
+{
+    worker_check_drained(
+        (struct worker *)((char *)deferred - offsetof(struct worker, drained_deferred)));
+}
+
 static void drain(struct worker *worker)
 {
     worker->draining = true;
+    if (worker->edge)
+        edge_drain(worker->edge); /* first: visitors that go let tunnels go */
     for (struct tunnel *tunnel = worker->tunnels, *next; tunnel; tunnel = next) {
         next = tunnel->next;
         tunnel_drain(tunnel);
@@ -96,10 +123,29 @@ static void drain(struct worker *worker)
 static void stop(struct worker *worker)
 {
     worker->told_drained = true; /* nobody waits to hear it any more */
+    worker->stopped = true;
+    if (worker->edge)
+        edge_stop(worker->edge);
     while (worker->tunnels)
         tunnel_close(worker->tunnels, "server stops");
     outbound_linger_stop(worker);
     loop_stop(worker->loop);
+}
+
+/* The bytes that told what it is are the first of its handshake. */
+static void take_tunnel(struct worker *worker, struct edge_passed *passed, uint64_t id)
+{
+    int fd = passed->fd;
+    passed->fd = -1;
+    tunnel_open(worker, fd, passed->left, passed->left_size, &passed->visitor, id, false);
+    edge_passed_free(passed);
+}
+
+static void close_tunnel(struct worker *worker, struct tunnel_ref ref, const char *reason)
+{
+    struct tunnel *tunnel = worker_find(worker, ref.slot, ref.generation);
+    if (tunnel)
+        tunnel_close(tunnel, reason);
 }
 
 static void take_order(struct loop_message *message)
@@ -108,7 +154,19 @@ static void take_order(struct loop_message *message)
     struct worker *worker = order->worker;
     switch (order->order) {
     case ORDER_ACCEPT:
-        tunnel_open(worker, order->fd, &order->peer, order->tunnel_id, order->old);
+        tunnel_open(worker, order->fd, NULL, 0, &order->peer, order->tunnel_id, order->old);
+        break;
+    case ORDER_TUNNEL:
+        take_tunnel(worker, order->passed, order->tunnel_id);
+        break;
+    case ORDER_VISITOR:
+        worker_edge_take(worker, order->passed);
+        break;
+    case ORDER_CHANGE:
+        worker_edge_change(worker, &order->change);
+        break;
+    case ORDER_CLOSE_TUNNEL:
+        close_tunnel(worker, order->ref, order->reason);
         break;
     case ORDER_SETUP:
         change_setup(worker, &order->setup);
@@ -146,6 +204,32 @@ void worker_post_accept(struct worker *worker, int fd, const union address *peer
             .order = ORDER_ACCEPT, .fd = fd, .peer = *peer, .tunnel_id = tunnel_id, .old = old});
 }
 
+void worker_post_tunnel(struct worker *worker, struct edge_passed *passed, uint64_t tunnel_id)
+{
+    post_order(worker, &(struct order_message){
+                           .order = ORDER_TUNNEL, .passed = passed, .tunnel_id = tunnel_id});
+}
+
+void worker_post_visitor(struct worker *worker, struct edge_passed *passed)
+{
+    post_order(worker, &(struct order_message){.order = ORDER_VISITOR, .passed = passed});
+}
+
+void worker_post_change(struct worker *worker, const struct registry_change *change)
+{
+    struct order_message order = {.order = ORDER_CHANGE, .change = *change};
+    socket_facts_ref(change->facts);
+    if (change->presence)
+        presence_ref(change->presence);
+    post_order(worker, &order);
+}
+
+void worker_post_close_tunnel(struct worker *worker, struct tunnel_ref ref, const char *reason)
+{
+    post_order(worker,
+               &(struct order_message){.order = ORDER_CLOSE_TUNNEL, .ref = ref, .reason = reason});
+}
+
 void worker_post_setup(struct worker *worker, const struct worker_setup *setup)
 {
     post_order(worker, &(struct order_message){.order = ORDER_SETUP, .setup = *setup});
@@ -161,18 +245,26 @@ void worker_post_heartbeat(struct worker *worker)
     post_order(worker, &(struct order_message){.order = ORDER_HEARTBEAT});
 }
 
+static void free_list(struct worker *worker)
+{
+    while (worker->reclaim) {
+        struct reclaim *first = worker->reclaim;
+        worker->reclaim = first->next;
+        first->free(first);
+    }
+}
+
 static void free_reclaimed(struct loop_deferred *deferred)
 {
     struct worker *worker =
         (struct worker *)((char *)deferred - offsetof(struct worker, reclaim_deferred));
-    struct outbound *first = worker->reclaim;
-    worker->reclaim = NULL;
-    outbound_free_list(first);
+    free_list(worker);
 }
 
-void worker_reclaim(struct worker *worker, struct outbound *outbound)
+void worker_reclaim(struct worker *worker, struct reclaim *reclaim)
 {
-    worker->reclaim = outbound_chain(outbound, worker->reclaim);
+    reclaim->next = worker->reclaim;
+    worker->reclaim = reclaim;
     loop_defer(worker->loop, &worker->reclaim_deferred);
 }
 
@@ -183,14 +275,14 @@ static void *run(void *argument)
     return NULL;
 }
 
-static void free_worker(struct worker *worker)
+void worker_free(struct worker *worker)
 {
-    outbound_free_list(worker->reclaim);
-    worker->reclaim = NULL; /* the loop may still bring free_reclaimed() */
+    free_list(worker); /* the loop may still bring free_reclaimed(), which finds none */
     if (worker->resolver)
         resolver_free(worker->resolver);
     if (worker->loop)
         loop_free(worker->loop);
+    worker_edge_free(worker);
     setup_drop(&worker->setup);
     free(worker->slots);
     free(worker);
@@ -209,10 +301,13 @@ int worker_start(unsigned index, const struct worker_host *host, const struct wo
     worker->host = host;
     worker->alive = true;
     worker->reclaim_deferred.run = free_reclaimed;
+    worker->drained_deferred.run = check_drained;
     take_setup(worker, setup);
     int error = loop_new(&worker->loop);
     if (error == 0)
         error = resolver_new(worker->loop, NULL, &worker->resolver);
+    if (error == 0)
+        error = worker_edge_new(worker);
     if (error == 0) {
         /* Signals are the main thread's. */
         sigset_t all, before;
@@ -222,18 +317,32 @@ int worker_start(unsigned index, const struct worker_host *host, const struct wo
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     if (error < 0) {
-        free_worker(worker);
+        worker_free(worker);
         return error;
     }
     *ret_worker = worker;
     return 0;
 }
 
+/* Workers tell each other of visitors and of what becomes of links, and the main thread of sockets:
+ * none may be freed while another's message to it is under way. */
+void worker_stop_all(struct worker *const *workers, size_t count, struct loop *main_loop)
+{
+    for (size_t i = 0; i < count; i++)
+        post_order(workers[i], &(struct order_message){.order = ORDER_STOP});
+    for (size_t i = 0; i < count; i++)
+        pthread_join(workers[i]->thread, NULL);
+    for (bool any = true; any;) {
+        any = main_loop ? loop_settle(main_loop) : false;
+        for (size_t i = 0; i < count; i++)
+            any |= loop_settle(workers[i]->loop);
+    }
+}
+
 void worker_stop(struct worker *worker)
 {
-    post_order(worker, &(struct order_message){.order = ORDER_STOP});
-    pthread_join(worker->thread, NULL);
-    free_worker(worker);
+    worker_stop_all(&worker, 1, NULL);
+    worker_free(worker);
 }
 
 int worker_take_slot(struct worker *worker, struct tunnel *tunnel, uint32_t *ret_slot,

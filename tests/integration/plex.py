@@ -68,6 +68,8 @@ class Tunnel:
         self.granted = None  # what the server agreed to, or None on a legacy tunnel
         self.window = 65536
         self.next_id = 2
+        self.arrived = collections.deque()  # substreams that the server opened and nobody has taken
+        self.visits = []  # what the server told of visits
         self.fault = None
         self.goaway = None
 
@@ -197,8 +199,14 @@ class Tunnel:
                 self.post_raw(frame(0, PONG, taken.payload))
             elif taken.type == JSON:
                 message = taken.json
-                if message.get("type") == "message" and "error" in message["object"]:
+                if message["type"] == "stream":
+                    self._take_inbound(message)
+                    return
+                if "error" in message["object"]:
                     self.fault = message["object"]["error"]
+                if "visit" in message["object"]:
+                    self.visits.append(message["object"]["visit"])
+                    return
             if taken.type in (JSON, PONG):
                 self.control.append(taken)
             return
@@ -206,6 +214,16 @@ class Tunnel:
         if substream is None:
             raise AssertionError(f"a frame on a channel that isn't open: {taken}")
         substream._take(taken)
+
+    def _take_inbound(self, message):
+        channel = message["sock"]
+        before = self.substreams.get(channel)
+        if channel % 2 == 0 or message["name"] != "inbound" or not self.has("inbound") or (before and not before.over):
+            raise AssertionError(f"the server opened {message}")
+        substream = Substream(self, channel)
+        substream.service, substream.visitor = message["service"], message["visitor"]
+        self.substreams[channel] = substream
+        self.arrived.append(substream)
 
     def next_control(self, seconds=WAIT):
         """The next frame of channel 0 (JSON or pong)."""
@@ -274,6 +292,22 @@ class Tunnel:
         substream.wait_event("secureConnect" if name == "tls" else "connect")
         return substream
 
+    # An agent's side: services for visitors (§8.6, §8.8) ---------------------------------------------------------
+
+    def register(self, service, name, kind="https", instance="a-test", **more):
+        """The server's answer: ("registered", {...}) or ("refused", {...})."""
+        self.send_json(0, {"type": "message", "object": {"register": {
+            "service": service, "name": name, "type": kind, "instance": instance, **more}}})
+        answer = self.next_control().json["object"]
+        (word, facts), = answer.items()
+        assert word in ("registered", "refused") and facts["service"] == service, answer
+        return word, facts
+
+    def accept(self, seconds=WAIT):
+        """The next substream that the server opens, for a visitor."""
+        self.wait(lambda: self.arrived, "a visitor", seconds)
+        return self.arrived.popleft()
+
     def ping(self, payload=b"\1\2\3\4\5\6\7\10", seconds=WAIT):
         self.send_frame(0, PING, payload)
         answer = self.next_control(seconds)
@@ -291,11 +325,12 @@ class Tunnel:
 
 
 class Substream:
-    """One substream, opened by us. `events` holds what the server told, `data` what it sent."""
+    """One substream, opened by us, or by the server for a visitor (then it has `service` and `visitor`). `events` holds what the server told, `data` what it sent."""
 
     def __init__(self, tunnel, channel):
         self.tunnel = tunnel
         self.channel = channel
+        self.service = self.visitor = None
         self.events = collections.deque()  # names; errors as ("error", message, code)
         self.all_events = []
         self.address = None
@@ -323,6 +358,8 @@ class Substream:
             self.reset = struct.unpack(">H", taken.payload)[0]
             self._tell("reset")
             self.over = True
+            if self.visitor:  # the acceptor has the last word (§7.3)
+                self.tunnel.post_raw(frame(self.channel, RESET, struct.pack(">H", 0)))
         else:
             self._take_json(taken.json)
 
@@ -389,6 +426,11 @@ class Substream:
 
     def end(self):
         self.tunnel.send_json(self.channel, b'{"event":"end"}')
+
+    def close(self):
+        """The last frame of one that the server opened."""
+        self.emit("close")
+        self.over = True
 
     def send_reset(self, code=0):
         self.tunnel.send_frame(self.channel, RESET, struct.pack(">H", code))

@@ -51,6 +51,8 @@ struct side {
     int answer;         /* to a token: 1 accept, 0 refuse, -1 later */
     const char *refuse; /* each open is aborted with this */
     bool pause_on_data;
+    const char *const *messages; /* to be sent, up to a NULL */
+    size_t message_room;         /* at the last pull of one */
     unsigned outputs, resumes;
     size_t pull_size;
     int error;
@@ -239,6 +241,23 @@ static inline size_t said_pull(struct plex_substream *substream, void *buffer, s
     return size;
 }
 
+static inline void said_message(struct plex_session *session, const char *json, size_t length)
+{
+    say(side_of(session), "message %.*s\n", (int)length, json);
+}
+
+static inline size_t said_message_pull(struct plex_session *session, char *buffer, size_t capacity)
+{
+    struct side *side = side_of(session);
+    side->message_room = capacity;
+    if (!side->messages || !*side->messages)
+        return 0;
+    size_t size = strlen(*side->messages);
+    assert_true(size <= capacity);
+    memcpy(buffer, *side->messages++, size);
+    return size;
+}
+
 static inline void said_goaway(struct plex_session *session, uint16_t code)
 {
     say(side_of(session), "goaway %u\n", code);
@@ -267,6 +286,8 @@ static inline void side_prepare(struct side *side, enum plex_side which)
         .on_error = said_error,
         .on_gone = said_gone,
         .on_pull = said_pull,
+        .on_message = said_message,
+        .on_message_pull = said_message_pull,
         .on_goaway = said_goaway,
     };
     plex_config_init(&side->config, which);

@@ -105,6 +105,25 @@ static void test_caps_those_not_authenticated(void **state)
     assert_string_equal(admission_enter(admission, &c), "max-unauthed");
 }
 
+/* A proxy in front is many visitors' address. */
+static void test_trusted_addresses_have_no_cap_of_their_own(void **state)
+{
+    static const char *const names[] = {"all", "one", "new", "one-new"};
+    struct admission_limits limits = {3, 1, 9, 1, names};
+    union address a = address("192.0.2.1"), b = address("192.0.2.2");
+    admission_configure(admission, &limits);
+    assert_null(admission_enter_trusted(admission, &a));
+    assert_null(admission_enter_trusted(admission, &a));
+    assert_string_equal(admission_enter(admission, &a), "one");
+    assert_null(admission_enter(admission, &b));
+    assert_string_equal(admission_enter_trusted(admission, &a), "all");
+    for (int i = 0; i < 2; i++)
+        admission_report(admission, &a, ADMISSION_GONE_UNAUTHED);
+    settle();
+    assert_int_equal(admission_tunnels(admission), 1);
+    assert_null(admission_enter(admission, &a));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +131,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_caps_an_address, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_counts_a_v6_network_as_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_caps_those_not_authenticated, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_trusted_addresses_have_no_cap_of_their_own, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

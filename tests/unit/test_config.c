@@ -32,9 +32,17 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    static const char *const names[] = {"state/token",      "state/ca.pem",     "state/ca.key",
-                                        "state/server.pem", "state/server.key", "state",
-                                        "tokens",           "serve.ini",        ""};
+    static const char *const names[] = {"state/token",
+                                        "state/ca.pem",
+                                        "state/ca.key",
+                                        "state/server.pem",
+                                        "state/server.key",
+                                        "state",
+                                        "tokens",
+                                        "serve.ini",
+                                        "access.log",
+                                        "webroot",
+                                        ""};
     struct fixture *fixture = *state;
     char path[128];
     config_unref(fixture->config);
@@ -49,8 +57,8 @@ static int teardown(void **state)
 /* Loads a command line, its words separated by blanks; "%" stands for the test's folder. */
 static int load(struct fixture *fixture, const char *line)
 {
-    char *argv[32] = {(char *)"serve"};
-    char words[1024];
+    char *argv[48] = {(char *)"serve"};
+    char words[2048];
     size_t used = 0;
     int argc = 1;
     for (; *line && used + sizeof fixture->folder < sizeof words; line++)
@@ -67,7 +75,7 @@ static int load(struct fixture *fixture, const char *line)
 /* The usual: with a token and a state folder of the test's. */
 static int load_with(struct fixture *fixture, const char *line)
 {
-    char whole[512];
+    char whole[1024];
     snprintf(whole, sizeof whole, "--state %%/state --token secret %s", line);
     return load(fixture, whole);
 }
@@ -126,7 +134,7 @@ static void test_defaults(void **state)
     assert_int_equal(f->config->settings.drain, 30000000);
     plex = &f->config->plex;
     assert_int_equal(plex->side, PLEX_SERVER);
-    assert_int_equal(plex->features, PLEX_FEATURES_ALL);
+    assert_int_equal(plex->features, PLEX_FEATURES_ALL & ~PLEX_INBOUND_OPENS);
     assert_int_equal(plex->window, 65536);
     assert_int_equal(plex->window_max, 16 << 20);
     assert_int_equal(plex->credit_limit, 64 << 20);
@@ -362,6 +370,179 @@ static void test_references(void **state)
     config_unref(NULL);
 }
 
+/* --- The edge --- */
+
+static void test_edge_is_off_unless_it_listens(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const switches[] = {"--edge-http 127.0.0.1:0", "--edge-https 8443",
+                                           "--shared-443 [::1]:443"};
+    assert_int_equal(load_with(f, "--edge-domain x.example"), 0);
+    assert_false(f->config->edge_on);
+    assert_int_equal(f->config->plex.features & PLEX_INBOUND_OPENS, 0);
+    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++) {
+        assert_int_equal(load_with(f, switches[i]), 0);
+        assert_true(f->config->edge_on);
+        assert_int_equal(f->config->plex.features, PLEX_FEATURES_ALL);
+    }
+    /* sockets are kept in the state folder, whatever else is named */
+    assert_int_equal(load_with(f, "--edge-http 0 --cert c.pem --key k.pem"), 0);
+    assert_true(exists(f, "state"));
+}
+
+static void test_edge_defaults(void **state)
+{
+    struct fixture *f = *state;
+    const struct edge_config *edge;
+    assert_int_equal(load_with(f, "--edge-http 127.0.0.1:0"), 0);
+    edge = &f->config->edge;
+    assert_string_equal(edge->domain, "edge.localhost");
+    assert_int_equal(edge->trusted_count, 0);
+    assert_null(edge->acme_webroot);
+    assert_null(edge->access_log);
+    assert_int_equal(edge->head_timeout, 15000000);
+    assert_int_equal(edge->keepalive, 75000000);
+    assert_int_equal(edge->handshake_timeout, 10000000);
+    assert_int_equal(edge->answer_timeout, 60000000);
+    assert_int_equal(edge->head_max, 16384);
+    assert_int_equal(f->config->edge_first_port, 41000);
+    assert_int_equal(f->config->edge_last_port, 41999);
+    assert_true(IN6_IS_ADDR_UNSPECIFIED(&f->config->edge_bind.v6.sin6_addr));
+    assert_int_equal(f->config->settings.max_sockets_per_owner, 100);
+    assert_int_equal(f->config->settings.max_visitors_per_address, 16384);
+}
+
+static void test_edge_settings_reach_the_edge(void **state)
+{
+    struct fixture *f = *state;
+    const struct edge_config *edge;
+    union address proxy;
+    assert_int_equal(
+        load_with(f, "--edge-http 127.0.0.1:80 --edge-http [::1]:80 --edge-domain T.Example "
+                     "--edge-ports 50000-50001 --edge-bind 127.0.0.1 --trusted-proxies "
+                     "10.0.0.0/8 --trusted-proxies ::1 --acme-webroot /srv/acme --head-timeout 1s "
+                     "--keepalive-timeout 2s --answer-timeout 0 --max-head 8k "
+                     "--edge-custom-domains *.Example.ORG --access-log %/access.log"),
+        0);
+    edge = &f->config->edge;
+    assert_int_equal(f->config->edge_http_count, 2);
+    assert_int_equal(address_port(&f->config->edge_http[1]), 80);
+    assert_string_equal(edge->domain, "t.example");
+    assert_string_equal(f->config->settings.edge_custom_domains.items[0], "*.example.org");
+    assert_int_equal(f->config->edge_first_port, 50000);
+    assert_int_equal(f->config->edge_last_port, 50001);
+    assert_int_equal(f->config->edge_bind.any.sa_family, AF_INET);
+    assert_int_equal(edge->trusted_count, 2);
+    assert_int_equal(address_from_host("10.9.8.7", 1, &proxy), 0);
+    assert_true(prefix_contains(&edge->trusted[0], &proxy));
+    assert_int_equal(address_from_host("::1", 1, &proxy), 0);
+    assert_true(prefix_contains(&edge->trusted[1], &proxy));
+    assert_string_equal(edge->acme_webroot, "/srv/acme");
+    assert_int_equal(edge->head_timeout, 1000000);
+    assert_int_equal(edge->keepalive, 2000000);
+    assert_int_equal(edge->answer_timeout, 0);
+    assert_int_equal(edge->head_max, 8192);
+    assert_non_null(edge->access_log);
+    assert_true(exists(f, "access.log"));
+}
+
+static void test_ports_as_visitors_use_them(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(load_with(f, "--edge-https 0"), 0);
+    config_set_edge_ports(f->config, 8080, 8443);
+    assert_int_equal(f->config->edge_http_port, 8080);
+    assert_int_equal(f->config->edge.https_port, 8443);
+    assert_int_equal(load_with(f, "--edge-https 0 --edge-public-port 443"), 0);
+    config_set_edge_ports(f->config, 0, 8443);
+    assert_int_equal(f->config->edge_http_port, 0);
+    assert_int_equal(f->config->edge.https_port, 443);
+    config_set_edge_ports(f->config, 8080, 0); /* there is none to be forwarded to */
+    assert_int_equal(f->config->edge.https_port, 0);
+}
+
+/* Listeners stay as they are; what is read anew has to fit them. */
+static void test_a_reload_keeps_the_edge_as_it_runs(void **state)
+{
+    struct fixture *f = *state;
+    struct config *before;
+    assert_int_equal(load_with(f, "--edge-https 0"), 0);
+    config_set_edge_ports(f->config, 8080, 8443);
+    before = config_ref(f->config);
+    assert_int_equal(load_with(f, ""), 0);
+    config_keep_edge(f->config, before);
+    assert_true(f->config->edge_on);
+    assert_int_equal(f->config->plex.features, PLEX_FEATURES_ALL);
+    assert_int_equal(f->config->edge_http_port, 8080);
+    assert_int_equal(f->config->edge.https_port, 8443);
+    config_unref(before);
+    before = config_ref(f->config);
+    assert_int_equal(load_with(f, "--edge-public-port 443"), 0);
+    config_keep_edge(f->config, before);
+    assert_int_equal(f->config->edge.https_port, 443);
+    config_unref(before);
+    assert_int_equal(load_with(f, ""), 0);
+    before = config_ref(f->config);
+    assert_int_equal(load_with(f, "--edge-http 0"), 0);
+    config_keep_edge(f->config, before);
+    assert_false(f->config->edge_on);
+    assert_int_equal(f->config->plex.features & PLEX_INBOUND_OPENS, 0);
+    config_unref(before);
+}
+
+static void test_edge_errors(void **state)
+{
+    struct fixture *f = *state;
+    assert_fails(f, "--edge-http x", "--edge-http: \"x\" is not ADDR:PORT, [ADDR]:PORT or PORT");
+    assert_fails(f, "--edge-cert x", "edge-cert is given without edge-key");
+    assert_fails(f, "--edge-key x", "edge-key is given without edge-cert");
+    assert_fails(f, "--edge-ports 2-1",
+                 "--edge-ports: \"2-1\" is not FIRST-LAST with ports of 1...65535, nor none");
+    assert_fails(f, "--edge-domain -x", "--edge-domain: \"-x\" is not a host name");
+    assert_fails(f, "--edge-bind 127.0.0.1:80",
+                 "--edge-bind: \"127.0.0.1:80\" is not an address (it goes without a port)");
+    assert_fails(f, "--edge-custom-domains *.*.x",
+                 "--edge-custom-domains: \"*.*.x\" is not a host name, nor \"*.\" and a host name");
+    assert_fails(
+        f, "--trusted-proxies 10.0.0.1/8",
+        "--trusted-proxies: \"10.0.0.1/8\" is not ADDRESS/BITS with only zeros after these "
+        "bits, nor an address");
+    assert_fails(f, "--edge-public-port 65536", "--edge-public-port: must be at most 65535");
+    assert_fails(f, "--max-head 64", "--max-head: must be from 1k to 64k");
+    assert_int_equal(load_with(f, "--edge-http 0 --access-log /nonexistent/log"), -1);
+    assert_non_null(strstr(f->error, "/nonexistent/log"));
+}
+
+static void assert_check_fails(struct fixture *f, const char *line, const char *what)
+{
+    char whole[512];
+    snprintf(whole, sizeof whole, "--check-config --edge-https 0 %s", line);
+    assert_int_equal(load_with(f, whole), 0);
+    assert_int_equal(config_check(f->config, f->error, sizeof f->error), -1);
+    if (!strstr(f->error, what))
+        fail_msg("\"%s\" doesn't tell of %s", f->error, what);
+}
+
+static void test_check_looks_at_the_edges_files(void **state)
+{
+    struct fixture *f = *state;
+    char folder[128];
+    assert_check_fails(f, "--edge-cert /nonexistent/c.pem --edge-key k", "/nonexistent/c.pem");
+    assert_check_fails(f, "--edge-certs /nonexistent/certs", "/nonexistent/certs");
+    assert_check_fails(f, "--acme-webroot /nonexistent/w", "acme-webroot: /nonexistent/w: No such");
+    assert_check_fails(f, "--access-log /nonexistent/log", "access-log: /nonexistent/log: No such");
+    snprintf(folder, sizeof folder, "%s/webroot", f->folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(load_with(f, "--check-config --edge-https 0 --acme-webroot %/webroot "
+                                  "--access-log %/access.log"),
+                     0);
+    assert_int_equal(config_check(f->config, f->error, sizeof f->error), 0);
+    assert_false(exists(f, "access.log"));
+    write_file(f, "access.log", "");
+    assert_int_equal(config_check(f->config, f->error, sizeof f->error), 0);
+    assert_check_fails(f, "--acme-webroot %/access.log", "Not a directory");
+}
+
 /* STREAMPLEX_MAX_JSON for --max-json; every value shown in the help has a placeholder; help ends in
  * a full stop. */
 static void test_table_is_uniform(void **state)
@@ -401,6 +582,13 @@ int main(void)
         TEST(test_check_looks_at_the_certificate),
         TEST(test_file),
         TEST(test_references),
+        TEST(test_edge_is_off_unless_it_listens),
+        TEST(test_edge_defaults),
+        TEST(test_edge_settings_reach_the_edge),
+        TEST(test_ports_as_visitors_use_them),
+        TEST(test_a_reload_keeps_the_edge_as_it_runs),
+        TEST(test_edge_errors),
+        TEST(test_check_looks_at_the_edges_files),
         TEST(test_table_is_uniform),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

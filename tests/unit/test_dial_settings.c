@@ -54,12 +54,12 @@ static void test_flags(void **state)
     assert_int_equal(READ(&request, "--server", "tunnel.example:99", "--token=abc", "--pin", PIN,
                           "--tls", "--timeout", "5s", "[2001:db8::1]:443"),
                      0);
-    assert_string_equal(request.server.host, "tunnel.example");
-    assert_int_equal(request.server.port, 99);
+    assert_string_equal(request.reach.server.host, "tunnel.example");
+    assert_int_equal(request.reach.server.port, 99);
     assert_string_equal(request.target.host, "2001:db8::1");
     assert_int_equal(request.target.port, 443);
-    assert_string_equal(request.token, "abc");
-    assert_string_equal(request.pin_sha256, DIGITS);
+    assert_string_equal(request.reach.token, "abc");
+    assert_string_equal(request.reach.pin_sha256, DIGITS);
     assert_true(request.settings.tls);
     assert_false(request.settings.legacy);
     assert_int_equal(request.settings.timeout, 5000000);
@@ -74,17 +74,17 @@ static void test_the_variables_of_the_boards(void **state)
     setenv("TM_API_KEY", "key", 1);
     setenv("PROXY_CERT", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n", 1);
     assert_int_equal(READ(&request, "host:1"), 0);
-    assert_string_equal(request.server.host, "192.0.2.7");
-    assert_int_equal(request.server.port, 5005);
-    assert_string_equal(request.token, "key");
-    assert_string_equal(request.settings.ca_pem, getenv("PROXY_CERT"));
+    assert_string_equal(request.reach.server.host, "192.0.2.7");
+    assert_int_equal(request.reach.server.port, 5005);
+    assert_string_equal(request.reach.token, "key");
+    assert_string_equal(request.reach.ca_pem, getenv("PROXY_CERT"));
     dial_request_deinit(&request);
 
     setenv("PROXY_PORT", "6006", 1);
     setenv("PROXY_TOKEN", "token", 1);
     assert_int_equal(READ(&request, "host:1"), 0);
-    assert_int_equal(request.server.port, 6006);
-    assert_string_equal(request.token, "token");
+    assert_int_equal(request.reach.server.port, 6006);
+    assert_string_equal(request.reach.token, "token");
     dial_request_deinit(&request);
 }
 
@@ -100,11 +100,11 @@ static void test_a_token_file(void **state)
     fclose(file);
     setenv("PROXY_TOKEN", "from-environment", 1);
     assert_int_equal(READ(&request, "--server=s", "--token-file", name, "host:1"), 0);
-    assert_string_equal(request.token, "from-file");
+    assert_string_equal(request.reach.token, "from-file");
     dial_request_deinit(&request);
 
     file = fopen(name, "w");
-    for (int i = 0; i < PLEX_TOKEN_MAX + 1; i++)
+    for (int i = 0; i < REACH_TOKEN_MAX + 1; i++)
         fputc('t', file);
     fclose(file);
     REFUSED("2048", "--server=s", "--token-file", name, "host:1");

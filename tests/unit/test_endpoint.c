@@ -5,7 +5,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/endpoint.h"
+#include "base/endpoint.h"
 
 static void expect(const char *text, uint16_t default_port, const char *host, uint16_t port)
 {
@@ -50,14 +50,14 @@ static void test_refuses_what_is_none(void **state)
 
 static void test_bounds_the_host(void **state)
 {
-    char text[PLEX_HOST_MAX + 8];
+    char text[ENDPOINT_HOST_MAX + 8];
     struct endpoint endpoint;
 
-    memset(text, 'a', PLEX_HOST_MAX);
-    strcpy(text + PLEX_HOST_MAX, ":1");
+    memset(text, 'a', ENDPOINT_HOST_MAX);
+    strcpy(text + ENDPOINT_HOST_MAX, ":1");
     assert_int_equal(endpoint_parse(text, 0, &endpoint), 0);
-    assert_int_equal(strlen(endpoint.host), PLEX_HOST_MAX);
-    strcpy(text + PLEX_HOST_MAX, "a:1");
+    assert_int_equal(strlen(endpoint.host), ENDPOINT_HOST_MAX);
+    strcpy(text + ENDPOINT_HOST_MAX, "a:1");
     assert_int_equal(endpoint_parse(text, 0, &endpoint), -1);
 }
 

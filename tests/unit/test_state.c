@@ -226,6 +226,98 @@ static void test_old_boards_have_a_ca_of_their_own(void **state)
     assert_true(pki_is_rsa(below("old/server.pem")));
 }
 
+/* --- the edge's certificate ---------------------------------------------------------- */
+
+static X509 *load(const char *name)
+{
+    FILE *file = fopen(below(name), "r");
+    assert_non_null(file);
+    X509 *certificate = PEM_read_X509(file, NULL, NULL, NULL);
+    fclose(file);
+    assert_non_null(certificate);
+    return certificate;
+}
+
+static void ensure_edge(const char *domain, char fingerprint[65])
+{
+    if (state_ensure_edge_certificate(root, domain, error, sizeof error) < 0)
+        fail_msg("%s", error);
+    assert_int_equal(pki_fingerprint(below("edge/server.pem"), fingerprint), 0);
+}
+
+static void test_the_edge_is_certified_by_the_same_ca(void **state)
+{
+    char fingerprint[65];
+    (void)state;
+    assert_int_equal(state_ensure_certificate(root, error, sizeof error), 0);
+    ensure_edge("edge.example.org", fingerprint);
+    X509 *ca = load("ca.pem"), *certificate = load("edge/server.pem");
+    assert_int_equal(X509_verify(certificate, X509_get0_pubkey(ca)), 1);
+    assert_true(names(certificate, "edge.example.org"));
+    assert_true(names(certificate, "shy-bush-6765.edge.example.org"));
+    assert_false(names(certificate, "a.b.edge.example.org"));
+    assert_false(names(certificate, "localhost"));
+    assert_int_equal(mode("edge/server.key"), 0600);
+    assert_int_equal(mode("edge"), 0700);
+    assert_int_equal(access(below("edge/ca.pem"), F_OK), -1);
+    X509_free(ca);
+    X509_free(certificate);
+}
+
+static void shorten(long seconds)
+{
+    X509 *certificate = load("edge/server.pem");
+    FILE *file = fopen(below("ca.key"), "r");
+    EVP_PKEY *key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+    fclose(file);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), seconds);
+    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
+    file = fopen(below("edge/server.pem"), "w");
+    PEM_write_X509(file, certificate);
+    fclose(file);
+    EVP_PKEY_free(key);
+    X509_free(certificate);
+}
+
+static void test_the_edges_certificate_is_kept_while_it_fits(void **state)
+{
+    static const char *const domains[] = {"edge.example.org", "example.org", "edge.localhost",
+                                          "localhost"};
+    char first[65], again[65], before[65] = "";
+    (void)state;
+    for (size_t i = 0; i < sizeof domains / sizeof domains[0]; i++) {
+        ensure_edge(domains[i], first);
+        assert_string_not_equal(first, before); /* the domain changed */
+        ensure_edge(domains[i], again);
+        assert_string_equal(again, first);
+        strcpy(before, first);
+    }
+    shorten(31 * 86400L);
+    assert_int_equal(pki_fingerprint(below("edge/server.pem"), first), 0);
+    ensure_edge("localhost", again);
+    assert_string_equal(again, first);
+    shorten(29 * 86400L);
+    ensure_edge("localhost", again);
+    assert_string_not_equal(again, first);
+    X509 *certificate = load("edge/server.pem");
+    int days, seconds;
+    assert_int_equal(ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)), 1);
+    assert_in_range(days, 395, 397);
+    X509_free(certificate);
+}
+
+static void test_an_unfit_domain_is_refused(void **state)
+{
+    char longer[300];
+    (void)state;
+    memset(longer, 'a', sizeof longer - 1);
+    longer[sizeof longer - 1] = 0;
+    assert_int_equal(state_ensure_edge_certificate(root, "a b", error, sizeof error), -1);
+    assert_non_null(strstr(error, "a b"));
+    assert_int_equal(state_ensure_edge_certificate(root, longer, error, sizeof error), -1);
+    assert_non_null(strstr(error, "too long"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +332,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unfit_token_files_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_certificate_names_this_machine, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_old_boards_have_a_ca_of_their_own, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_edge_is_certified_by_the_same_ca, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_the_edges_certificate_is_kept_while_it_fits, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_an_unfit_domain_is_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -332,6 +332,28 @@ static void test_inbound(void **state)
     pair_free(pair);
 }
 
+/* Odd ids go round, and those in use are left out. */
+static void test_inbound_ids_go_round(void **state)
+{
+    struct pair *pair = pair_new(PLEX_FEATURES_ALL);
+    struct plex_substream *kept = side_open(&pair->server, PLEX_INBOUND);
+    pair->server.mute = pair->device.mute = true;
+    for (unsigned i = 1; i < 40000; i++) {
+        struct plex_substream *substream = side_open(&pair->server, PLEX_INBOUND);
+        unsigned expected = i < 32768 ? 2 * i + 1 : 2 * (i - 32768) + 3;
+        assert_int_equal(plex_substream_id(substream), expected);
+        pair_run(pair);
+        struct plex_substream *device = side_get(&pair->device, (uint16_t)expected);
+        host_forget(device);
+        plex_substream_close(device);
+        pair_run(pair);
+    }
+    assert_int_equal(plex_substream_id(kept), 1);
+    assert_int_equal(pair->server.error, 0);
+    assert_int_equal(pair->device.error, 0);
+    pair_free(pair);
+}
+
 static void test_goaway(void **state)
 {
     struct pair *pair = pair_new(PLEX_FEATURES_ALL);
@@ -439,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_every_id_in_use),
         cmocka_unit_test(test_announced_limit),
         cmocka_unit_test(test_inbound),
+        cmocka_unit_test(test_inbound_ids_go_round),
         cmocka_unit_test(test_goaway),
         cmocka_unit_test(test_events_are_told_once_and_in_order),
         cmocka_unit_test(test_bad_arguments),

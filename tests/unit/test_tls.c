@@ -441,6 +441,93 @@ static void test_sessions_resume_on_every_worker(void **state)
     check_resumption(TLS1_2_VERSION);
 }
 
+/* --- names, protocols, no checks ------------------------------------------------------ */
+
+static void check_agreed(const char *of_server, const char *of_client, const char *expected,
+                         int version)
+{
+    struct tls_context *server = NULL, *client = NULL;
+    struct handshake handshake;
+    const struct tls_server_options server_options = {.certificate_file =
+                                                          test_path(folder, "server.pem"),
+                                                      .key_file = test_path(folder, "server.key"),
+                                                      .alpn = of_server};
+    const struct tls_client_options client_options = {
+        .ca_file = test_path(folder, "ca.pem"), .alpn = of_client, .cache_sessions = true};
+    assert_int_equal(tls_server_new(&server_options, &server, error, sizeof error), 0);
+    assert_int_equal(tls_client_new(&client_options, &client, error, sizeof error), 0);
+    SSL_CTX_set_max_proto_version(tls_context_ssl(client), version);
+    for (int i = 0; i < 2; i++) { /* the second time resumed */
+        handshake_run(&handshake, client, server, "localhost", "localhost:1");
+        assert_false(handshake.client.failed);
+        assert_int_equal(conn_tls_resumed(handshake.server.conn), i);
+        assert_string_equal(conn_tls_alpn(handshake.client.conn), expected);
+        assert_string_equal(conn_tls_alpn(handshake.server.conn), expected);
+        assert_string_equal(conn_tls_server_name(handshake.server.conn), "localhost");
+        assert_string_equal(conn_tls_server_name(handshake.client.conn), "");
+        handshake_close(&handshake);
+    }
+    tls_context_unref(client);
+    tls_context_unref(server);
+}
+
+static void test_both_sides_know_the_protocol_and_the_name(void **state)
+{
+    const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (int i = 0; i < 2; i++) {
+        check_agreed("http/1.1,http/1.0", "h2,http/1.0,http/1.1", "http/1.1", versions[i]);
+        check_agreed("streamplex/1", "streamplex/1", "streamplex/1", versions[i]);
+        check_agreed("streamplex/1", "streamplex/10,streamplex", "", versions[i]);
+        check_agreed("streamplex/1", NULL, "", versions[i]);
+        check_agreed(NULL, "streamplex/1", "", versions[i]);
+    }
+}
+
+static void test_a_list_of_protocols_must_be_one(void **state)
+{
+    const char *const bad[] = {"", ",", "a,,b", "a,"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct tls_context *client = NULL;
+        const struct tls_client_options options = {.alpn = bad[i]};
+        assert_int_equal(tls_client_new(&options, &client, error, sizeof error), -1);
+        assert_non_null(strstr(error, "ALPN"));
+    }
+}
+
+static void test_no_name_and_no_tls_are_empty_texts(void **state)
+{
+    struct tls_context *server = new_server("server.pem", "server.key", false);
+    struct tls_context *client = new_client("ca.pem", NULL, false);
+    struct handshake handshake;
+    handshake_run(&handshake, client, server, "127.0.0.1", NULL);
+    assert_string_equal(conn_tls_server_name(handshake.server.conn), "");
+    handshake_close(&handshake);
+    int fds[2];
+    struct conn *raw;
+    test_tcp_pair(fds);
+    assert_int_equal(conn_open(loop, fds[0], &callbacks, NULL, &raw), 0);
+    assert_string_equal(conn_tls_server_name(raw), "");
+    assert_string_equal(conn_tls_alpn(raw), "");
+    conn_abort(raw);
+    close(fds[1]);
+    tls_context_unref(client);
+    tls_context_unref(server);
+}
+
+static void test_insecure_takes_any_certificate(void **state)
+{
+    struct tls_context *server = new_server("server.pem", "server.key", false), *client = NULL;
+    const struct tls_client_options options = {.insecure = true};
+    struct handshake handshake;
+    assert_int_equal(tls_client_new(&options, &client, error, sizeof error), 0);
+    handshake_run(&handshake, client, server, "another.test", NULL);
+    assert_false(handshake.client.failed);
+    assert_true(handshake.client.ready);
+    handshake_close(&handshake);
+    tls_context_unref(client);
+    tls_context_unref(server);
+}
+
 static SSL_SESSION *fresh_session(void)
 {
     SSL_SESSION *session = SSL_SESSION_new();
@@ -504,6 +591,10 @@ int main(void)
         cmocka_unit_test(test_bytes_before_tls_fail),
         cmocka_unit_test(test_peer_that_leaves_the_handshake_fails),
         cmocka_unit_test(test_sessions_resume_on_every_worker),
+        cmocka_unit_test(test_both_sides_know_the_protocol_and_the_name),
+        cmocka_unit_test(test_a_list_of_protocols_must_be_one),
+        cmocka_unit_test(test_no_name_and_no_tls_are_empty_texts),
+        cmocka_unit_test(test_insecure_takes_any_certificate),
         cmocka_unit_test(test_session_cache_forgets_the_least_recently_used),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -419,6 +419,7 @@ static bool end_run(struct run *run, bool good)
     while (run->host.told_count)
         vector_host_told_drop(&run->host);
     free(run->host.told);
+    vector_bytes_free(&run->host.messages);
     vector_bytes_free(&run->input);
     vector_bytes_free(&run->output);
     return good;
@@ -434,7 +435,7 @@ static bool run_case(char **lines, int count, enum tearing tearing, struct run *
     run->allocator = (struct plex_allocator){vector_host_alloc, vector_host_free, &run->host};
     bool good = count > 0 && strncmp(lines[0], "side ", 5) == 0;
     plex_config_init(&run->config,
-                     good && strcmp(lines[0], "side device") == 0 ? PLEX_DEVICE : PLEX_SERVER);
+                     good && strncmp(lines[0], "side device", 11) == 0 ? PLEX_DEVICE : PLEX_SERVER);
     run->config.callbacks = &vector_host_callbacks;
     run->config.allocator = &run->allocator;
     for (*ret_line = 1; good && *ret_line < count; ++*ret_line)

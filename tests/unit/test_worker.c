@@ -24,7 +24,7 @@ static struct worker_setup make_setup(void)
 {
     struct worker_setup setup;
     char error[512];
-    if (setup_make(config, false, &setup, error, sizeof error) < 0)
+    if (setup_make(config, false, &setup, 1, error, sizeof error) < 0)
         fail_msg("%s", error);
     return setup;
 }

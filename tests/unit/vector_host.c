@@ -177,6 +177,24 @@ static size_t on_pull(struct plex_substream *substream, void *buffer, size_t cap
     return length;
 }
 
+static void on_message(struct plex_session *session, const char *json, size_t length)
+{
+    tell(plex_session_user(session), "message %.*s", (int)length, json);
+}
+
+static size_t on_message_pull(struct plex_session *session, char *buffer, size_t capacity)
+{
+    struct vector_host *host = plex_session_user(session);
+    if (!host->messages.length)
+        return 0;
+    size_t length = strlen((char *)host->messages.bytes);
+    if (length > capacity)
+        abort();
+    memcpy(buffer, host->messages.bytes, length);
+    vector_bytes_drop(&host->messages, length + 1);
+    return length;
+}
+
 static void on_goaway(struct plex_session *session, uint16_t code)
 {
     tell(plex_session_user(session), "goaway %u", code);
@@ -196,6 +214,8 @@ const struct plex_callbacks vector_host_callbacks = {
     .on_error = on_error,
     .on_gone = on_gone,
     .on_pull = on_pull,
+    .on_message = on_message,
+    .on_message_pull = on_message_pull,
     .on_goaway = on_goaway,
 };
 
@@ -303,6 +323,12 @@ static bool do_substream(struct vector_host *host, const char *verb, const char 
     return true;
 }
 
+static void say_message(struct vector_host *host, const char *json)
+{
+    vector_bytes_add(&host->messages, json, strlen(json) + 1);
+    plex_session_message_ready(host->session);
+}
+
 /* The host's own doing, of which on_resume needn't tell. */
 static void resume(struct vector_host *host)
 {
@@ -333,6 +359,8 @@ bool vector_host_do(struct vector_host *host, const char *line)
         plex_session_goaway(session, (uint16_t)strtoul(arguments, NULL, 10));
     else if (strcmp(verb, "ping") == 0)
         plex_session_ping(session);
+    else if (strcmp(verb, "message") == 0)
+        say_message(host, arguments);
     else if (strcmp(verb, "pause") == 0)
         plex_session_pause(session);
     else if (strcmp(verb, "resume") == 0)

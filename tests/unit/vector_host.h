@@ -25,6 +25,7 @@ struct vector_host {
     struct vector_told *told;
     size_t told_count;
     struct vector_substream substreams[VECTOR_SUBSTREAMS];
+    struct vector_bytes messages; /* to be sent, each with its NUL */
     bool consume_auto;
     bool stopped;  /* feed took less than it could get; until on_resume nothing is fed */
     size_t memory; /* bytes that the engine holds */

@@ -1,4 +1,4 @@
-#include "agent/endpoint.h"
+#include "base/endpoint.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static int parse_port(const char *text, uint16_t *ret_port)
 
 static bool is_host(const char *host, size_t length)
 {
-    if (length == 0 || length > PLEX_HOST_MAX)
+    if (length == 0 || length > ENDPOINT_HOST_MAX)
         return false;
     for (size_t i = 0; i < length; i++)
         if (host[i] <= ' ' || host[i] > '~' || host[i] == '[' || host[i] == ']')

@@ -1,0 +1,33 @@
+/* The edge's inside, for edge.c and the visitor*.c. */
+#pragma once
+
+#include "edge/edge.h"
+#include "edge/leaver.h"
+#include "edge/page.h"
+
+struct visitor;
+
+struct edge {
+    struct loop *loop;
+    struct directory *directory;
+    struct edge_host host;
+    struct edge_setup setup;
+    struct visitor *visitors; /* all of them */
+    size_t visitor_count;
+    struct visitor *reclaim; /* over in this turn, freed at its end */
+    struct loop_deferred reclaim_deferred;
+    struct leavers leavers;
+    bool draining, stopped;
+    /* What is on its way through one visitor's hands, for no longer than a call. */
+    struct page_text page;
+    unsigned char scratch[65536];
+};
+
+static inline void edge_count(const struct edge *edge, enum edge_count what, int64_t amount)
+{
+    edge->host.count(edge->host.user, what, amount);
+}
+
+/* The visitor joins the list, or leaves it and is freed at the end of the turn. */
+void edge_add(struct edge *edge, struct visitor *visitor);
+void edge_remove(struct edge *edge, struct visitor *visitor);

@@ -1,0 +1,99 @@
+#include "registry/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const type_names[] = {
+    [SOCKET_HTTP] = "http",
+    [SOCKET_HTTPS] = "https",
+    [SOCKET_TLS] = "tls",
+    [SOCKET_TCP] = "tcp",
+    [SOCKET_PASSTHROUGH] = "passthrough",
+};
+#define TYPE_COUNT (sizeof type_names / sizeof type_names[0])
+
+int socket_type_parse(const char *text)
+{
+    for (size_t i = 0; i < TYPE_COUNT; i++)
+        if (strcmp(text, type_names[i]) == 0)
+            return (int)i;
+    return -1;
+}
+
+const char *socket_type_name(enum socket_type type)
+{
+    return type_names[type];
+}
+
+bool socket_type_has_host(enum socket_type type)
+{
+    return type != SOCKET_TLS && type != SOCKET_TCP;
+}
+
+struct socket_facts *socket_facts_new(const struct socket_facts *values)
+{
+    struct socket_facts *facts = calloc(1, sizeof *facts);
+    if (!facts)
+        return NULL;
+    atomic_init(&facts->references, 1);
+    facts->id = values->id;
+    facts->type = values->type;
+    facts->port = values->port;
+    facts->created = values->created;
+    facts->https_only = values->https_only;
+    facts->owner = strdup(values->owner);
+    facts->name = strdup(values->name);
+    facts->hostname = strdup(values->hostname);
+    facts->host_header = values->host_header ? strdup(values->host_header) : NULL;
+    if (!facts->owner || !facts->name || !facts->hostname ||
+        (values->host_header && !facts->host_header)) {
+        socket_facts_unref(facts);
+        return NULL;
+    }
+    return facts;
+}
+
+struct socket_facts *socket_facts_ref(struct socket_facts *facts)
+{
+    atomic_fetch_add_explicit(&facts->references, 1, memory_order_relaxed);
+    return facts;
+}
+
+void socket_facts_unref(struct socket_facts *facts)
+{
+    if (!facts || atomic_fetch_sub_explicit(&facts->references, 1, memory_order_acq_rel) > 1)
+        return;
+    free(facts->owner);
+    free(facts->name);
+    free(facts->hostname);
+    free(facts->host_header);
+    free(facts);
+}
+
+struct presence *presence_new(struct tunnel_ref ref, uint64_t socket, const char *service,
+                              const char *instance)
+{
+    struct presence *presence = calloc(1, sizeof *presence);
+    if (!presence)
+        return NULL;
+    atomic_init(&presence->references, 1);
+    atomic_init(&presence->busy, 0);
+    presence->ref = ref;
+    presence->socket = socket;
+    snprintf(presence->service, sizeof presence->service, "%s", service);
+    snprintf(presence->instance, sizeof presence->instance, "%s", instance);
+    return presence;
+}
+
+struct presence *presence_ref(struct presence *presence)
+{
+    atomic_fetch_add_explicit(&presence->references, 1, memory_order_relaxed);
+    return presence;
+}
+
+void presence_unref(struct presence *presence)
+{
+    if (presence && atomic_fetch_sub_explicit(&presence->references, 1, memory_order_acq_rel) == 1)
+        free(presence);
+}

@@ -1,0 +1,109 @@
+#include "server/server_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* --- Visitors, and the sockets that they come to --- */
+
+static void on_visitor_in(void *user, struct edge_passed *passed)
+{
+    struct server *server = user;
+    if (passed->presence) { /* of a port: the tunnel's own worker, at once */
+        worker_post_visitor(server->workers[passed->presence->ref.worker], passed);
+        return;
+    }
+    size_t start = server->next_edge++ % server->worker_count;
+    struct worker *best = server->workers[start];
+    for (size_t i = 1; i < server->worker_count; i++) {
+        struct worker *worker = server->workers[(start + i) % server->worker_count];
+        if (worker->counters.edge_visitors < best->counters.edge_visitors)
+            best = worker;
+    }
+    worker_post_visitor(best, passed);
+}
+
+static void on_port_visitor(void *user, int fd, const union address *peer,
+                            struct presence *presence)
+{
+    struct server *server = user;
+    edge_listen_take(server->edge, fd, peer, EDGE_PORT, presence);
+}
+
+/* A device at the port that it shares with visitors is a tunnel like any other. */
+void server_on_shared_tunnel(void *user, struct edge_passed *passed)
+{
+    struct server *server = user;
+    if (server->draining || server->stopped) {
+        edge_passed_free(passed);
+        return;
+    }
+    const char *cap = admission_enter(server->admission, &passed->visitor);
+    if (cap) {
+        int fd = passed->fd;
+        passed->fd = -1;
+        server_refuse(server, fd, &passed->visitor, cap);
+        edge_passed_free(passed);
+        return;
+    }
+    worker_post_tunnel(server_pick_worker(server), passed, ++server->last_tunnel);
+}
+
+static void publish(void *user, const struct registry_change *change)
+{
+    struct server *server = user;
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_post_change(server->workers[i], change);
+}
+
+static void close_tunnel(void *user, struct tunnel_ref ref, const char *reason)
+{
+    struct server *server = user;
+    if (ref.worker < server->worker_count)
+        worker_post_close_tunnel(server->workers[ref.worker], ref, reason);
+}
+
+int server_edge_new(struct server *server)
+{
+    const struct edge_listen_host host = {on_visitor_in, &server->own_counters.edge_refused,
+                                          server};
+    if (!server->config->edge_on)
+        return 0;
+    int result = edge_listen_new(server->loop, &host, &server->edge);
+    if (result == 0)
+        edge_listen_configure(server->edge, server->config);
+    return result;
+}
+
+int server_edge_start(struct server *server, char *error, size_t error_size)
+{
+    const struct sockets_host host = {publish, close_tunnel, on_port_visitor, server};
+    if (!server->edge)
+        return 0;
+    if (sockets_open(server->loop, server->config, &host, &server->sockets, error, error_size) < 0)
+        return -1;
+    server->host.sockets = server->sockets; /* no worker has a tunnel yet that would ask */
+    return 0;
+}
+
+void server_edge_configure(struct server *server)
+{
+    if (!server->edge)
+        return;
+    edge_listen_configure(server->edge, server->config);
+    if (sockets_configure(server->sockets, server->config) < 0)
+        log_write(LOG_ERROR, LOG_NO_FIELDS,
+                  "the edge's domains and ports stay as they were: out of memory");
+}
+
+size_t server_edge_count(const struct server *server)
+{
+    return server->edge ? edge_listen_count(server->edge) : 0;
+}
+
+const union address *server_edge_address(const struct server *server, size_t index,
+                                         enum edge_entry *ret_entry)
+{
+    return edge_listen_address(server->edge, index, ret_entry);
+}

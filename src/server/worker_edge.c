@@ -1,0 +1,143 @@
+#include "server/worker_edge.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "registry/directory.h"
+#include "server/inbound.h"
+
+static int open_inbound(void *user, struct presence *presence, const char *visitor,
+                        const struct inbound_callbacks *callbacks, void *callbacks_user,
+                        struct inbound **ret_inbound)
+{
+    return inbound_open(user, presence, visitor, callbacks, callbacks_user, ret_inbound);
+}
+
+static void tell_visit(void *user, struct presence *presence, const char *json, size_t length)
+{
+    inbound_tell_visit(user, presence, json, length);
+}
+
+static void note_gone(struct worker *worker)
+{
+    if (worker->draining)
+        loop_defer(worker->loop, &worker->drained_deferred);
+}
+
+static void report(void *user, const union address *peer, enum edge_event event)
+{
+    static const enum admission_event events[] = {
+        [EDGE_VISITOR_ROUTED] = ADMISSION_AUTHED,
+        [EDGE_VISITOR_GONE_ROUTED] = ADMISSION_GONE_AUTHED,
+        [EDGE_VISITOR_GONE_UNROUTED] = ADMISSION_GONE_UNAUTHED,
+    };
+    struct worker *worker = user;
+    admission_report(worker->host->visitors, peer, events[event]);
+    if (event != EDGE_VISITOR_ROUTED)
+        note_gone(worker);
+}
+
+static void count(void *user, enum edge_count what, int64_t amount)
+{
+    static const size_t offsets[] = {
+        [EDGE_COUNT_VISITORS] = offsetof(struct counters, edge_visitors),
+        [EDGE_COUNT_VISITS] = offsetof(struct counters, edge_visits),
+        [EDGE_COUNT_BYTES_IN] = offsetof(struct counters, edge_bytes_in),
+        [EDGE_COUNT_BYTES_OUT] = offsetof(struct counters, edge_bytes_out),
+        [EDGE_COUNT_HANDSHAKES] = offsetof(struct counters, edge_handshakes),
+        [EDGE_COUNT_HANDSHAKES_FAILED] = offsetof(struct counters, edge_handshakes_failed),
+        [EDGE_COUNT_UNKNOWN_NAME] = offsetof(struct counters, edge_unknown_name),
+        [EDGE_COUNT_NO_AGENT] = offsetof(struct counters, edge_no_agent),
+        [EDGE_COUNT_SERVICE_REFUSED] = offsetof(struct counters, edge_service_refused),
+        [EDGE_COUNT_SERVICE_BROKEN] = offsetof(struct counters, edge_service_broken),
+        [EDGE_COUNT_SERVICE_SILENT] = offsetof(struct counters, edge_service_silent),
+        [EDGE_COUNT_BAD_REQUESTS] = offsetof(struct counters, edge_bad_requests),
+        [EDGE_COUNT_RETRIES] = offsetof(struct counters, edge_retries),
+        [EDGE_COUNT_LINKS] = offsetof(struct counters, edge_links),
+    };
+    struct worker *worker = user;
+    char *base = (char *)&worker->counters;
+    counter_add((_Atomic int64_t *)(void *)(base + offsets[what]), amount);
+}
+
+static void pass(void *user, unsigned index, struct edge_passed *passed)
+{
+    struct worker *worker = user;
+    worker_post_visitor(worker->host->workers[index], passed);
+    note_gone(worker);
+}
+
+/* To the main thread, which counts tunnels and knows the worker with the fewest. */
+struct found_tunnel {
+    struct loop_message message;
+    const struct worker_host *host;
+    struct edge_passed *passed;
+};
+
+static void tell_tunnel(struct loop_message *message)
+{
+    struct found_tunnel found = *(struct found_tunnel *)message;
+    free(message);
+    found.host->on_tunnel(found.host->user, found.passed);
+}
+
+static void pass_tunnel(void *user, struct edge_passed *passed)
+{
+    struct worker *worker = user;
+    struct found_tunnel *found = malloc(sizeof *found);
+    report(worker, &passed->peer, EDGE_VISITOR_GONE_UNROUTED);
+    if (!found) {
+        edge_passed_free(passed);
+        return;
+    }
+    *found = (struct found_tunnel){{.run = tell_tunnel}, worker->host, passed};
+    loop_post(worker->host->loop, &found->message);
+}
+
+static struct edge_setup setup_of(const struct worker *worker)
+{
+    return (struct edge_setup){&worker->setup.config->edge, worker->setup.tls_edge};
+}
+
+int worker_edge_new(struct worker *worker)
+{
+    if (!worker->setup.config->edge_on)
+        return 0;
+    const struct edge_setup setup = setup_of(worker);
+    worker->edge_host = (struct edge_host){
+        .inbound = {worker, open_inbound, tell_visit, worker->index},
+        .report = report,
+        .count = count,
+        .pass = pass,
+        .pass_tunnel = pass_tunnel,
+        .user = worker,
+    };
+    if (directory_new(&worker->directory) < 0)
+        return -ENOMEM;
+    return edge_new(worker->loop, worker->directory, &worker->edge_host, &setup, &worker->edge);
+}
+
+void worker_edge_free(struct worker *worker)
+{
+    edge_free(worker->edge);
+    directory_free(worker->directory);
+}
+
+void worker_edge_configure(struct worker *worker)
+{
+    const struct edge_setup setup = setup_of(worker);
+    edge_configure(worker->edge, &setup);
+}
+
+void worker_edge_take(struct worker *worker, struct edge_passed *passed)
+{
+    edge_take(worker->edge, passed);
+}
+
+void worker_edge_change(struct worker *worker, struct registry_change *change)
+{
+    if (worker->directory && directory_apply(worker->directory, change) < 0)
+        abort(); /* a name that only this worker doesn't know would be lost for ever */
+    socket_facts_unref(change->facts);
+    presence_unref(change->presence);
+}

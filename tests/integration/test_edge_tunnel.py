@@ -1,0 +1,269 @@
+"""The edge as an agent sees it that was written from the document alone: what comes through the tunnel for a visitor, and
+what the visitor gets. No program of ours but the server takes part."""
+
+import os
+import signal
+import socket
+import subprocess
+import unittest
+
+from edge import DOMAIN, EdgeServer
+from plex import FEATURES, WAIT, Tunnel
+from server import TOKEN
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nhello\n"
+
+
+class TunnelCase(unittest.TestCase):
+    arguments, options = (), {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = EdgeServer(*cls.arguments, **cls.options)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def agent(self, port=None, **options):
+        tunnel = Tunnel.connect("127.0.0.1", port or self.server.port, **options)
+        self.addCleanup(tunnel.close)
+        self.assertTrue(tunnel.authenticate(TOKEN, FEATURES))
+        self.assertIn("inbound", tunnel.granted["features"])
+        return tunnel
+
+    def socket_of(self, tunnel, service="web", name=None, kind="https", **more):
+        word, facts = tunnel.register(service, name or self.id().rsplit(".", 1)[1][:64], kind, **more)
+        self.assertEqual(word, "registered", facts)
+        return facts
+
+    def visit(self, url, *arguments):
+        """curl, which runs while the tunnel is pumped."""
+        scheme, _, rest = url.partition("://")
+        host, _, port = rest.partition("/")[0].partition(":")
+        command = ["curl", "-sS", "-i", "--noproxy", "*", "--cacert", self.server.edge_ca, "--max-time", str(2 * WAIT),
+                   "--resolve", f"{host}:{port}:127.0.0.1", *arguments, url]
+        visitor = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.addCleanup(visitor.kill)
+        return visitor
+
+    def output(self, visitor):
+        return visitor.communicate(timeout=2 * WAIT)[0].decode()
+
+    def head(self, substream):
+        substream.wait(lambda: b"\r\n\r\n" in substream.data, "a request's head")
+        head, _, rest = bytes(substream.data).partition(b"\r\n\r\n")
+        del substream.data[:]
+        substream.data += rest
+        return head.decode().split("\r\n")
+
+    def answer(self, tunnel, answer=ANSWER):
+        """Takes one visitor and answers its request, as a service does that closes. Returns the substream and the head."""
+        substream = tunnel.accept()
+        head = self.head(substream)
+        substream.emit("connect")
+        self.finish(substream, answer)
+        return substream, head
+
+    def finish(self, substream, answer=ANSWER):
+        """The service answers and ends; so does the visitor, and the substream is over."""
+        substream.send(answer)
+        substream.end()
+        substream.wait(lambda: substream.end_received or substream.over, "the visitor's end")
+        if not substream.over:
+            substream.close()
+
+
+class HttpTest(TunnelCase):
+    def test_curl_gets_a_page_over_https(self):
+        tunnel = self.agent()
+        facts = self.socket_of(tunnel, name="Youpi")
+        self.assertTrue(facts["hostname"].endswith("." + DOMAIN))
+        self.assertEqual(facts["port"], self.server.https_port)
+        self.assertEqual(facts["url"], f"https://{facts['hostname']}:{self.server.https_port}")
+        visitor = self.visit(facts["url"] + "/page?x=1", "-A", "a-visitor")
+        substream, head = self.answer(tunnel)
+        self.assertEqual(substream.service, "web")
+        self.assertTrue(substream.visitor.startswith("127.0.0.1"))
+        self.assertEqual(head[0], "GET /page?x=1 HTTP/1.1")
+        self.assertIn(f"Host: {facts['hostname']}:{self.server.https_port}", head)
+        self.assertIn("X-Forwarded-Proto: https", head)
+        self.assertIn("X-Forwarded-For: 127.0.0.1", head)
+        output = self.output(visitor)
+        self.assertTrue(output.startswith("HTTP/1.1 200"), output)
+        self.assertTrue(output.endswith("hello\n"), output)
+        tunnel.wait(lambda: tunnel.visits, "word of the visit")
+        visit = tunnel.visits[0]
+        self.assertEqual((visit["service"], visit["status"], visit["bytes_out"], visit["visitor"], visit["user_agent"]),
+                         ("web", 200, 6, "127.0.0.1", "a-visitor"))
+        self.assertEqual(visit["substream"], substream.channel)
+
+    def test_curl_gets_a_page_over_http(self):
+        tunnel = self.agent()
+        facts = self.socket_of(tunnel, kind="http")
+        visitor = self.visit(f"http://{facts['hostname']}:{self.server.http_port}/")
+        _, head = self.answer(tunnel)
+        self.assertIn("X-Forwarded-Proto: http", head)
+        self.assertIn("hello", self.output(visitor))
+
+    def test_upload_reaches_the_service_whole(self):
+        tunnel = self.agent()
+        facts = self.socket_of(tunnel)
+        body = os.urandom(300000)
+        visitor = subprocess.Popen(
+            ["curl", "-sS", "--noproxy", "*", "--cacert", self.server.edge_ca, "--max-time", str(2 * WAIT), "--resolve",
+             f"{facts['hostname']}:{facts['port']}:127.0.0.1", "--data-binary", "@-", facts["url"]],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.addCleanup(visitor.kill)
+        visitor.stdin.write(body)
+        visitor.stdin.close()
+        substream = tunnel.accept()
+        substream.emit("connect")
+        head = self.head(substream)
+        self.assertIn("Content-Length: 300000", head)
+        substream.wait(lambda: len(substream.data) >= len(body), "the body")
+        self.assertEqual(bytes(substream.data), body)
+        self.finish(substream)
+        self.assertEqual(visitor.stdout.read(), b"hello\n")
+        self.assertEqual(visitor.wait(WAIT), 0)
+
+    def test_many_workers_and_visitors(self):
+        """Some come to the tunnel's worker, others to another one."""
+        tunnel = self.agent()
+        facts = self.socket_of(tunnel)
+        for _ in range(6):
+            visitors = [self.visit(facts["url"]) for _ in range(2)]
+            for _ in visitors:
+                self.answer(tunnel)
+            for visitor in visitors:
+                self.assertIn("hello", self.output(visitor))
+
+    def test_names_without_agent_and_unknown_names(self):
+        tunnel = self.agent()
+        facts = self.socket_of(tunnel)
+        tunnel.close()
+        self.server.wait_log("tunnel closed")
+        output = ""
+        for _ in range(100):  # the registry hears of it a moment later
+            output = self.output(self.visit(facts["url"]))
+            if "NO_AGENT" in output:
+                break
+        self.assertTrue(output.startswith("HTTP/1.1 503"), output)
+        output = self.output(self.visit(f"https://nobody-here-0000.{DOMAIN}:{self.server.https_port}"))
+        self.assertTrue(output.startswith("HTTP/1.1 404"), output)
+        self.assertIn("X-Streamplex-Error: UNKNOWN_NAME", output)
+
+    def test_service_that_refuses(self):
+        tunnel = self.agent()
+        visitor = self.visit(self.socket_of(tunnel)["url"])
+        substream = tunnel.accept()
+        tunnel.send_json(substream.channel, {"event": "error", "message": "connect ECONNREFUSED 127.0.0.1:8080",
+                                             "code": "ECONNREFUSED"})
+        substream.end()
+        substream.close()
+        output = self.output(visitor)
+        self.assertTrue(output.startswith("HTTP/1.1 502"), output)
+        self.assertIn("X-Streamplex-Error: SERVICE_REFUSED", output)
+
+    def test_service_that_refuses_by_reset(self):
+        tunnel = self.agent()
+        visitor = self.visit(self.socket_of(tunnel)["url"])
+        substream = tunnel.accept()
+        tunnel.send_json(substream.channel, {"event": "error", "message": "connect ECONNREFUSED 127.0.0.1:8080",
+                                             "code": "ECONNREFUSED"})
+        substream.send_reset()
+        substream.over = True
+        self.assertIn("X-Streamplex-Error: SERVICE_REFUSED", self.output(visitor))
+
+    def test_metrics_count_visits(self):
+        before = self.server.metrics()
+        tunnel = self.agent()
+        visitor = self.visit(self.socket_of(tunnel)["url"])
+        self.answer(tunnel)
+        self.output(visitor)
+        visits = "streamplex_edge_visits_total"
+        handshakes = 'streamplex_edge_handshakes_total{result="completed"}'
+        self.server.wait_metrics(lambda now: now[visits] == before[visits] + 1 and now["streamplex_edge_visitors"] == 0
+                                 and now[handshakes] == before[handshakes] + 1, "the visit isn't counted")
+
+
+class PortTest(TunnelCase):
+    def test_bytes_both_ways(self):
+        tunnel = self.agent()
+        facts = self.socket_of(tunnel, kind="tcp")
+        self.assertEqual(facts["url"], f"{DOMAIN}:{facts['port']}")
+        visitor = socket.create_connection(("127.0.0.1", facts["port"]), WAIT)
+        self.addCleanup(visitor.close)
+        visitor.settimeout(WAIT)
+        substream = tunnel.accept()
+        substream.emit("connect")
+        visitor.sendall(b"to the service")
+        substream.wait(lambda: len(substream.data) == 14, "the bytes")
+        substream.send(b"to the visitor")
+        self.assertEqual(visitor.recv(100), b"to the visitor")
+        visitor.shutdown(socket.SHUT_WR)
+        substream.wait(lambda: substream.end_received, "the visitor's end")
+        substream.send(b", still")
+        substream.end()
+        self.assertEqual(visitor.recv(100), b", still")
+        self.assertEqual(visitor.recv(100), b"")
+
+
+class SharedTest(TunnelCase):
+    options = {"shared": True}
+
+    def test_a_tunnel_and_its_visitors_at_one_port(self):
+        tunnel = self.agent(self.server.shared_port, name=None)  # without SNI
+        facts = self.socket_of(tunnel)
+        visitor = self.visit(f"https://{facts['hostname']}:{self.server.shared_port}/")
+        self.answer(tunnel)
+        self.assertIn("hello", self.output(visitor))
+        metrics = self.server.wait_metrics(lambda now: now["streamplex_edge_visitors"] == 0, "visitors are left")
+        self.assertEqual(metrics["streamplex_tunnels_authed"], 1)
+
+
+class ReloadTest(TunnelCase):
+    """Everything of the edge that SIGHUP changes, and nobody is dropped."""
+
+    def test_reload_keeps_tunnels_sockets_and_visitors(self):
+        tunnel = self.agent()
+        facts = self.socket_of(tunnel)
+        visitor = self.visit(facts["url"])
+        substream = tunnel.accept()
+        start = len(self.server.lines)
+        self.server.signal(signal.SIGHUP)
+        self.server.wait_log("configuration reloaded", start)
+        self.head(substream)
+        substream.emit("connect")
+        self.finish(substream)
+        self.assertIn("hello", self.output(visitor))
+        visitor = self.visit(facts["url"])
+        self.answer(tunnel)
+        self.assertIn("hello", self.output(visitor))
+
+
+class DrainTest(unittest.TestCase):
+    def test_drain_waits_for_a_visitor_and_then_ends(self):
+        server = EdgeServer(drain="20s")
+        try:
+            case = HttpTest("visit")
+            case.server = server
+            tunnel = case.agent()
+            visitor = case.visit(case.socket_of(tunnel, name="x")["url"])
+            substream = tunnel.accept()
+            case.head(substream)
+            server.signal(signal.SIGTERM)
+            tunnel.wait(lambda: tunnel.goaway is not None, "goaway")
+            substream.emit("connect")
+            case.finish(substream)
+            self.assertIn("hello", case.output(visitor))
+            tunnel.wait_end()
+            self.assertEqual(server.wait_exit(), 0)
+            self.assertFalse(server.find("drain time is over"))
+            case.doCleanups()
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
