@@ -5,6 +5,9 @@
 
 #define RIG_PATH_SIZE 128
 
+/* Below it are the sockets' names, and its certificate is for all of them. */
+#define RIG_EDGE_DOMAIN "edge.localhost"
+
 /* A file in the rig's own folder. */
 void rig_path(const struct rig *rig, const char *name, char path[RIG_PATH_SIZE]);
 
