@@ -8,6 +8,7 @@
 #include "bench/agents.h"
 #include "bench/edge_parts.h"
 #include "bench/modes.h"
+#include "bench/rig_server.h"
 #include "bench/web_load.h"
 
 #define AGENTS        1000
@@ -117,7 +118,7 @@ static int restart_below(struct edge_rig *edge, struct agents *agents, struct re
     client_wait(&rig->client, left > 0.1 ? left : 0.1);
     long overflows = count_overflows();
     uint64_t began = client_now();
-    if (rig_restart(rig, ROUTE_EDGE, error, sizeof(error)) < 0) {
+    if (rig_start_server(rig, error, sizeof(error)) < 0) {
         return edge_complain(error);
     }
     rig->client.server = edge->agents_way;
