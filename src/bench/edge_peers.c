@@ -140,7 +140,9 @@ static int start_sshd(struct edge_rig *edge, const char *program, union address 
     return 0;
 }
 
-/* One connection that forwards a port to each target and to the HTTP service. */
+/* One connection that forwards a port to each target and to the HTTP service. With a terminal and a
+ * command: only then do ssh and sshd turn Nagle's algorithm off. With -N a visit waits 44 ms for a
+ * delayed acknowledgement, and there would be 20 of them a second. */
 static int start_ssh(struct edge_rig *edge, const char *program, const union address *sshd)
 {
     struct rig *rig = edge->rig;
@@ -166,7 +168,7 @@ static int start_ssh(struct edge_rig *edge, const char *program, const union add
                       "ExitOnForwardFailure=yes",
                       "-c",
                       "aes128-gcm@openssh.com",
-                      "-N"};
+                      "-tt"};
     size_t count = 0;
     while (argv[count]) {
         count++;
@@ -183,7 +185,8 @@ static int start_ssh(struct edge_rig *edge, const char *program, const union add
         argv[count++] = "-R";
         argv[count++] = forwards[target];
     }
-    argv[count] = "127.0.0.1";
+    argv[count++] = "127.0.0.1";
+    argv[count] = "exec sleep 1000000";
     return process_start_program(program, argv, -1, log, -1, &rig->ssh) == 0 &&
                    wait_for(&rig->ssh, &edge->http[ROUTE_SSH])
                ? 0
