@@ -277,7 +277,7 @@ static void write_growth_of(FILE *out, const struct report *report, const char *
                         .x = {.scale = PLOT_LOGARITHMIC, .least = 1e12, .label = label},
                         .y = {.label = facts->unit}};
     for (const struct report_row *row = report->rows; row; row = row->next) {
-        const struct series *series = &row->series[metric][ROUTE_SERVER];
+        const struct series *series = &row->series[metric][measured_route(row)];
         if (!row->group || strcmp(row->group, group) != 0 || !series->count || count == 16) {
             continue;
         }
@@ -295,15 +295,26 @@ static void write_growth_of(FILE *out, const struct report *report, const char *
     }
 }
 
+static bool has_group(const struct report *report, const char *group)
+{
+    for (const struct report_row *row = report->rows; row; row = row->next) {
+        if (row->group && strcmp(row->group, group) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void write_growth(FILE *out, const struct report *report)
 {
-    static const char *const groups[] = {"substreams", "tunnels"};
-    static const enum metric metrics[] = {METRIC_RATE, METRIC_OPENS,       METRIC_P50,
-                                          METRIC_P99,  METRIC_MEMORY_EACH, METRIC_MEMORY};
-    if (strcmp(report->mode, "growth") != 0) {
-        return;
-    }
-    for (int group = 0; group < 2; group++) {
+    static const char *const groups[] = {"substreams", "tunnels", "sockets"};
+    static const enum metric metrics[] = {METRIC_RATE,        METRIC_OPENS, METRIC_VISITS,
+                                          METRIC_P50,         METRIC_P99,   METRIC_CPU_VISIT,
+                                          METRIC_MEMORY_EACH, METRIC_MEMORY};
+    for (size_t group = 0; group < sizeof(groups) / sizeof(groups[0]); group++) {
+        if (!has_group(report, groups[group])) {
+            continue;
+        }
         fprintf(out, "<section><h2>growth with the number of %s</h2><div class='plots'>",
                 groups[group]);
         for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++) {

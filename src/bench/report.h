@@ -71,8 +71,9 @@ struct report_row {
     struct series series[METRIC_COUNT][ROUTE_COUNT];
     struct histogram *latency[ROUTE_COUNT]; /* all rounds'; NULL: none */
     struct timeline rate[ROUTE_COUNT];      /* MB/s over seconds */
-    const char *group; /* rows of one growth: "substreams", "tunnels"; NULL: none. Static */
-    double at;         /* ...and how many */
+    const char
+        *group; /* rows of one growth: "substreams", "tunnels", "sockets"; NULL: none. Static */
+    double at;  /* ...and how many */
     struct report_row *next;
 };
 

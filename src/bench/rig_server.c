@@ -175,7 +175,7 @@ int rig_start_server(struct rig *rig, char *error, size_t error_size)
         "--edge-bind",
         "127.0.0.1",
         "--edge-ports",
-        "41000-41999",
+        RIG_EDGE_PORTS,
         "--edge-domain",
         RIG_EDGE_DOMAIN,
         "--edge-cert",
