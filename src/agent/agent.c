@@ -131,9 +131,11 @@ static void on_registered(struct agent *agent, const struct announce_answer *ans
     print_online(agent, answer);
 }
 
-static bool is_servers_fault(const char *code)
+/* Something else may hold the port of a service that had it already, for a while. */
+static bool is_servers_fault(const struct enrolment *enrolment, const char *code)
 {
-    return !strcmp(code, "OUT_OF_MEMORY") || !strcmp(code, "STORE_FAILED");
+    return !strcmp(code, "OUT_OF_MEMORY") || !strcmp(code, "STORE_FAILED") ||
+           !strcmp(code, "DRAINING") || (*enrolment->url && !strcmp(code, "PORTS_EXHAUSTED"));
 }
 
 static void on_refused(struct agent *agent, const struct announce_answer *answer)
@@ -148,7 +150,7 @@ static void on_refused(struct agent *agent, const struct announce_answer *answer
     COMPLAIN("%s: the server refused it: %s (%s)",
              agent->request->services.items[enrolment - agent->enrolments].name, answer->message,
              answer->code);
-    if (is_servers_fault(answer->code)) {
+    if (is_servers_fault(enrolment, answer->code)) {
         enrolment->is_faulty = true;
         timer_start(&agent->ask_again, loop_now(agent->loop) + ASK_AGAIN);
         return;
