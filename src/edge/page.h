@@ -8,7 +8,8 @@ enum page {
     PAGE_UNKNOWN_NAME,    /* 404 "UNKNOWN_NAME" */
     PAGE_NOT_FOUND,       /* 404 "NOT_FOUND": of the edge's own paths */
     PAGE_CONNECT_REFUSED, /* 405 "METHOD_NOT_ALLOWED" */
-    PAGE_SLOW_HEAD,       /* 408 "REQUEST_TIMEOUT" */
+    PAGE_SLOW_REQUEST,    /* 408 "REQUEST_TIMEOUT" */
+    PAGE_EXPECT_UNKNOWN,  /* 417 "EXPECTATION_FAILED" */
     PAGE_MISDIRECTED,     /* 421 "MISDIRECTED" */
     PAGE_HEAD_TOO_LARGE,  /* 431 "HEAD_TOO_LARGE" */
     PAGE_METHOD_UNKNOWN,  /* 501 "METHOD_UNKNOWN" */
@@ -18,6 +19,7 @@ enum page {
     PAGE_NO_AGENT,        /* 503 "NO_AGENT", Retry-After */
     PAGE_TOO_MANY,        /* 503 "TOO_MANY_CONNECTIONS", Retry-After */
     PAGE_SERVICE_SILENT,  /* 504 "SERVICE_SILENT" */
+    PAGE_VERSION_UNKNOWN, /* 505 "VERSION_UNKNOWN" */
     PAGE_REDIRECT,        /* 308 "HTTPS_ONLY": to https; detail is the whole URL */
     PAGE_URL_TOO_LONG,    /* 414 "URL_TOO_LONG": what a redirect beyond PAGE_URL_MAX becomes */
 };
@@ -36,5 +38,7 @@ struct page_text {
  * or "": escaped, and cut when it is long. `closes` is left false. */
 void page_make(enum page page, const char *accept, const char *detail, struct page_text *text,
                struct http_answer *ret_answer);
+/* The page of a request or an answer that http_visit can't pass on, by the status it was given. */
+enum page page_of_status(int status);
 /* "SERVICE_REFUSED", as in X-Streamplex-Error. */
 const char *page_code(enum page page);
