@@ -130,19 +130,18 @@ uint64_t store_last_socket(const struct store *store)
 
 /* --- The thread's side --- */
 
-static void note_error(struct store *store, struct store_job *job, int result)
+static void note_error(struct store *store, struct store_job *job)
 {
-    char text[STORE_ERROR_SIZE];
-    store_file_describe(&store->file, result, text, sizeof text);
-    snprintf(job->error, sizeof job->error, "can't write to the database: %.200s", text);
+    snprintf(job->error, sizeof job->error, "can't write to the database: %.200s",
+             sqlite3_errmsg(store->file.database));
 }
 
 /* What failed alone has its own sentence. */
-static void note_all(struct store *store, struct store_job *jobs, int result)
+static void note_all(struct store *store, struct store_job *jobs)
 {
     for (struct store_job *job = jobs; job; job = job->next)
         if (!*job->error)
-            note_error(store, job, result);
+            note_error(store, job);
 }
 
 /* Of most errors (full disk, no memory) SQLite may have rolled back all by itself. */
@@ -154,7 +153,7 @@ static int run_jobs(struct store *store, struct store_job *jobs)
             continue;
         if ((result & 0xff) != SQLITE_CONSTRAINT || sqlite3_get_autocommit(store->file.database))
             return result;
-        note_error(store, job, result);
+        note_error(store, job);
     }
     return SQLITE_OK;
 }
@@ -170,7 +169,7 @@ static void run_batch(struct store *store, struct store_job *jobs)
     if (result == SQLITE_OK)
         result = store_file_run(file, STORE_COMMIT);
     if (result != SQLITE_OK) {
-        note_all(store, jobs, result);
+        note_all(store, jobs);
         if (!sqlite3_get_autocommit(file->database) &&
             store_file_run(file, STORE_ROLLBACK) != SQLITE_OK)
             log_write(LOG_ERROR, LOG_FIELDS(LOG_TEXT("error", sqlite3_errmsg(file->database))),
@@ -222,13 +221,12 @@ static int start_thread(struct store *store)
 
 static int open_store(struct store *store, const char *folder, char *error, size_t error_size)
 {
-    char text[STORE_ERROR_SIZE];
     if (store_file_open(folder, &store->file, error, error_size) < 0)
         return -1;
     int result = store_sockets_last(&store->file, &store->last_socket);
     if (result != SQLITE_OK) {
-        store_file_describe(&store->file, result, text, sizeof text);
-        snprintf(error, error_size, "can't read the sockets: %s", text);
+        snprintf(error, error_size, "can't read the sockets: %s",
+                 sqlite3_errmsg(store->file.database));
         store_file_close(&store->file);
         return -1;
     }

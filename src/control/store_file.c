@@ -44,16 +44,6 @@ fail(const struct opening *opening, const char *format, ...)
     return -1;
 }
 
-void store_file_describe(const struct store_file *file, int result, char *text, size_t size)
-{
-    int fault = sqlite3_system_errno(file->database);
-    bool is_of_files = (result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN;
-    if (is_of_files && fault)
-        snprintf(text, size, "%s (%s)", sqlite3_errstr(result & 0xff), strerror(fault));
-    else
-        snprintf(text, size, "%s", sqlite3_errmsg(file->database));
-}
-
 int store_file_run(struct store_file *file, enum store_statement statement)
 {
     sqlite3_stmt *prepared = file->statements[statement];
@@ -131,15 +121,14 @@ static int ensure_file(struct opening *opening, const char *folder)
 
 static int fail_database(const struct opening *opening, const struct store_file *file, int result)
 {
-    char text[STORE_ERROR_SIZE];
     switch (result & 0xff) {
     case SQLITE_NOTADB:
         return fail(opening, "%s is not a database; it is left as it is", opening->path);
     case SQLITE_CORRUPT:
         return fail(opening, "the database %s is damaged; it is left as it is", opening->path);
     default:
-        store_file_describe(file, result, text, sizeof text);
-        return fail(opening, "can't use the database %s: %s", opening->path, text);
+        return fail(opening, "can't use the database %s: %s", opening->path,
+                    sqlite3_errmsg(file->database));
     }
 }
 

@@ -50,8 +50,6 @@ struct store_job {
 int store_file_open(const char *folder, struct store_file *ret_file, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 void store_file_close(struct store_file *file);
-/* What the database has to say, as a part of a sentence: "database or disk is full". */
-void store_file_describe(const struct store_file *file, int result, char *text, size_t size);
 /* Runs a statement without rows, and resets it. An SQLite result, SQLITE_OK when all went well. */
 int store_file_run(struct store_file *file, enum store_statement statement)
     __attribute__((warn_unused_result));

@@ -81,9 +81,7 @@ int store_sockets_load(struct store_file *file, int (*each)(void *user, struct s
     sqlite3_finalize(row);
     if (result == SQLITE_OK || result == SQLITE_DONE)
         return ended ? -1 : 0;
-    char text[STORE_ERROR_SIZE];
-    store_file_describe(file, result, text, sizeof text);
-    snprintf(error, error_size, "can't read the sockets: %s", text);
+    snprintf(error, error_size, "can't read the sockets: %s", sqlite3_errmsg(file->database));
     return -1;
 }
 

@@ -84,7 +84,9 @@ static void settle(struct http_visit *visit)
         visit->told_end = true;
         visit->callbacks->on_service_end(visit->user);
     }
-    if (visit->state == HTTP_VISIT_RAW && visit->visitor_ended && visit->service_ended)
+    /* A service that says no more may still listen. */
+    if (visit->state == HTTP_VISIT_RAW && visit->visitor_ended && visit->service_ended &&
+        !visit->to_service.size)
         http_visit_finish(visit, false, true, false);
     bool is_idle = visit->state == HTTP_VISIT_IDLE || visit->state == HTTP_VISIT_HEAD;
     if (is_idle && !visit->pending.size && visit->visitor_ended)
@@ -169,7 +171,9 @@ const void *http_visit_service_output(const struct http_visit *visit, size_t *re
 
 void http_visit_drop_service_output(struct http_visit *visit, size_t length)
 {
+    bool is_outermost = http_visit_enter(visit);
     fifo_drop(&visit->to_service, length);
+    http_visit_leave(visit, is_outermost);
 }
 
 const void *http_visit_visitor_output(const struct http_visit *visit, size_t *ret_length)

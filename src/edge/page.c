@@ -63,7 +63,7 @@ static const struct wording wordings[] = {
     [PAGE_METHOD_UNKNOWN] = {501, "METHOD_UNKNOWN", "This method isn't known",
                              "The request asks for something that isn't a known HTTP method.",
                              "The program that sent it has to use another one.", NULL},
-    [PAGE_SERVICE_REFUSED] = {502, "SERVICE_REFUSED", "The service doesn't answer the door",
+    [PAGE_SERVICE_REFUSED] = {502, "SERVICE_REFUSED", "The service can't be reached",
                               "The computer that offers this service is connected, but the "
                               "service on it can't be reached: most often it isn't running.",
                               "If it is yours, start it, and look whether the agent has its right "
