@@ -1,0 +1,24 @@
+/* Work that takes long (hashing a password), done by threads of its own beside a loop, a few at a
+ * time, with a bound on how much may wait. */
+#pragma once
+
+#include "net/loop.h"
+
+struct work_queue;
+
+/* Embed it in a heap object; it is the queue's from work_queue_add() until `done` runs. */
+struct work {
+    void (*run)(struct work *work);  /* on a thread of the queue: touches nothing but the object */
+    void (*done)(struct work *work); /* on the loop; takes the object over */
+    struct work *next;               /* the queue's */
+    struct loop_message message;     /* the queue's */
+};
+
+/* 0 or a negative errno. */
+int work_queue_new(struct loop *loop, unsigned threads, unsigned most_waiting,
+                   struct work_queue **ret_queue) __attribute__((warn_unused_result));
+/* 0, or -EAGAIN: as much waits as may; the object is still the caller's. */
+int work_queue_add(struct work_queue *queue, struct work *work) __attribute__((warn_unused_result));
+/* Waits for what runs; what waited, and what has run, still gets its `done`, before this returns or
+ * in loop_free(). NULL is fine. */
+void work_queue_free(struct work_queue *queue);
