@@ -104,6 +104,7 @@ struct visitor {
     /* HTTP. */
     bool has_exchange : 1;  /* a request is under way */
     bool has_answered : 1;  /* some answer has begun on this connection */
+    bool holds_body : 1;    /* until a service has taken the connection */
     bool needs_route : 1;   /* the request's socket is known, and no inbound has it yet */
     bool visitor_ended : 1; /* it sends no more */
     bool service_ended : 1; /* no more goes to the service on this inbound */

@@ -158,6 +158,7 @@ static void forward(struct visitor *visitor)
     };
     visitor->forwarded_at = visitor->active_at = loop_update_now(edge->loop);
     visitor->answer_at = 0;
+    visitor->holds_body = visitor->has_others;
     visitor->busy = true;
     http_visit_forward(visitor->http, &forward);
     visitor->busy = false;
@@ -283,7 +284,7 @@ static void on_done(void *user, const struct http_record *record, bool keeps_ser
     visitor_record_request(visitor, record);
     free(visitor->accept);
     visitor->accept = NULL;
-    visitor->has_exchange = visitor->needs_route = false;
+    visitor->has_exchange = visitor->needs_route = visitor->holds_body = false;
     visitor->has_answered = visitor->again = true;
     visitor->error = NULL;
     visitor->request_at = visitor->active_at = loop_now(visitor->edge->loop);

@@ -320,6 +320,12 @@ static int open_main(struct server *server, char *error, size_t error_size)
     timer_init(&server->watchdog_timer, server->loop, on_watchdog);
     timer_init(&server->certificate_timer, server->loop, on_certificate_timer);
     set_limits(server);
+    return 0;
+}
+
+/* Once all that could fail without them has not. */
+static int open_all_listeners(struct server *server, char *error, size_t error_size)
+{
     if (server_open_listeners(server, error, error_size) < 0)
         return -1;
     if (server->edge) {
@@ -352,6 +358,7 @@ static int start(struct server *server, char *error, size_t error_size)
         return -1;
     }
     if (server_edge_start(server, error, error_size) < 0 ||
+        open_all_listeners(server, error, error_size) < 0 ||
         open_admin(server, error, error_size) < 0)
         return -1;
     watch_certificates(server);
