@@ -204,8 +204,7 @@ static bool is_line(const char *text)
 static char *make_api(const struct login *login)
 {
     char *text;
-    if (asprintf(&text,
-                 "# Where the login of `streamplex login` is good for\napi = \"%s\"\n%s%s%s",
+    if (asprintf(&text, "# Where the login of `streamplex login` is good for\napi = \"%s\"\n%s%s%s",
                  login->api, login->ca ? "ca = \"" : "", login->ca ? login->ca : "",
                  login->ca ? "\"\n" : "") < 0)
         return NULL;

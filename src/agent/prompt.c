@@ -22,7 +22,7 @@ static void on_signal(int number)
 }
 
 /* More than a line is read from a pipe byte by byte: what follows is somebody else's. */
-int prompt_read_line(int fd, char password[PROMPT_MAX + 1], char *error, size_t error_size)
+int prompt_read_line(int fd, char *password, char *error, size_t error_size)
 {
     size_t length = 0;
     for (;;) {
@@ -76,8 +76,7 @@ static void unwatch_signals(const struct sigaction before[NUMBER_COUNT])
 }
 
 /* One try; `caught` tells of a signal. */
-static int ask_once(int fd, const char *question, char password[PROMPT_MAX + 1], char *error,
-                    size_t error_size)
+static int ask_once(int fd, const char *question, char *password, char *error, size_t error_size)
 {
     struct sigaction actions[NUMBER_COUNT];
     struct termios before, silent;
@@ -103,8 +102,7 @@ static int ask_once(int fd, const char *question, char password[PROMPT_MAX + 1],
     return result;
 }
 
-int prompt_password_on(int fd, const char *question, char password[PROMPT_MAX + 1], char *error,
-                       size_t error_size)
+int prompt_password_on(int fd, const char *question, char *password, char *error, size_t error_size)
 {
     for (;;) {
         int result = ask_once(fd, question, password, error, error_size);
@@ -113,7 +111,7 @@ int prompt_password_on(int fd, const char *question, char password[PROMPT_MAX + 
         if (!number)
             return result;
         if (result == 0)
-            explicit_bzero(password, PROMPT_MAX);
+            explicit_bzero(password, strlen(password));
         raise(number);
         if (number == SIGTSTP)
             continue; /* in the foreground again */
@@ -122,8 +120,7 @@ int prompt_password_on(int fd, const char *question, char password[PROMPT_MAX + 
     }
 }
 
-int prompt_password(const char *question, char password[PROMPT_MAX + 1], char *error,
-                    size_t error_size)
+int prompt_password(const char *question, char *password, char *error, size_t error_size)
 {
     int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {

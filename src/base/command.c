@@ -22,8 +22,7 @@ void command_word(const char *name, int index, char *buffer, size_t size)
 bool command_begins(const char *name, const char *words)
 {
     size_t length = strlen(words);
-    return !length ||
-           (strncmp(name, words, length) == 0 && (name[length] == ' ' || !name[length]));
+    return !length || (strncmp(name, words, length) == 0 && (name[length] == ' ' || !name[length]));
 }
 
 /* How many of the words at the beginning are the name's. */
