@@ -36,7 +36,8 @@ const struct settings_table admin_user_ls_table = {
 static enum client_status ls(struct client *client, void *values, char **arguments)
 {
     json_t *answer = NULL;
-    return print(client, client_ask(client, "GET", NULL, &answer, "/admin/user"), answer);
+    enum client_status status = client_ask(client, "GET", NULL, &answer, "/admin/user");
+    return print(client, status, answer);
 }
 
 int admin_user_ls_main(int argc, char **argv)
@@ -97,7 +98,8 @@ static enum client_status add(struct client *client, void *values, char **argume
         json_decref(body);
         return status;
     }
-    return print(client, client_ask(client, "POST", body, &answer, "/admin/user"), answer);
+    status = client_ask(client, "POST", body, &answer, "/admin/user");
+    return print(client, status, answer);
 }
 
 int admin_user_add_main(int argc, char **argv)
