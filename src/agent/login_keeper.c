@@ -137,10 +137,11 @@ static void done(struct work *work)
     free_job(job);
 }
 
-static void run_due(struct timer *timer)
+void login_keeper_refresh(struct login_keeper *keeper)
 {
-    struct login_keeper *keeper =
-        (struct login_keeper *)((char *)timer - offsetof(struct login_keeper, due));
+    if (keeper->job)
+        return;
+    timer_stop(&keeper->due);
     struct keeper_job *job = calloc(1, sizeof *job);
     if (job && copy_login(&keeper->login, &job->login) == 0) {
         job->work.run = ask;
@@ -153,6 +154,12 @@ static void run_due(struct timer *timer)
     }
     free_job(job);
     start_timer(keeper, WAIT_LEAST);
+}
+
+static void run_due(struct timer *timer)
+{
+    login_keeper_refresh(
+        (struct login_keeper *)((char *)timer - offsetof(struct login_keeper, due)));
 }
 
 /* --- Life --- */

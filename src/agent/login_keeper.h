@@ -15,6 +15,8 @@ struct login_keeper *login_keeper_new(const struct login *login);
 int login_keeper_start(struct login_keeper *keeper, struct loop *loop,
                        void (*on_token)(void *user, const char *token), void *user)
     __attribute__((warn_unused_result));
+/* Asks now, unless it is being asked already. */
+void login_keeper_refresh(struct login_keeper *keeper);
 /* Before loop_free(); waits for what is being asked. NULL is fine. */
 void login_keeper_stop(struct login_keeper *keeper);
 const char *login_keeper_token(const struct login_keeper *keeper); /* the newest */
