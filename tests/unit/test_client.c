@@ -31,7 +31,7 @@ static int run(int (*command)(int, char **), ...)
     return status;
 }
 
-#define RUN(command, ...) run(command, ##__VA_ARGS__, (char *)NULL)
+#define RUN(...) run(__VA_ARGS__, (char *)NULL)
 #define ASSERT_SAYS(text, part)                                                                    \
     do {                                                                                           \
         if (!strstr(text, part))                                                                   \
