@@ -89,6 +89,7 @@ struct visitor {
     bool was_routed : 1; /* admission knows */
     bool busy : 1;       /* a call of relay or http_visit is on the stack */
     bool again : 1;      /* there is more to do */
+    bool can_read : 1;   /* the connection may have bytes */
 
     /* The inbound. */
     bool is_connected : 1; /* the service took it */
@@ -104,10 +105,10 @@ struct visitor {
     /* HTTP. */
     bool has_exchange : 1;  /* a request is under way */
     bool has_answered : 1;  /* some answer has begun on this connection */
+    bool holds_body : 1;    /* until a service has taken the connection */
     bool needs_route : 1;   /* the request's socket is known, and no inbound has it yet */
     bool visitor_ended : 1; /* it sends no more */
     bool service_ended : 1; /* no more goes to the service on this inbound */
-    bool is_cut : 1;        /* the visitor must see that it didn't get all */
     bool has_fin : 1;       /* it was seen to send no more, while nobody was reading */
     bool seen_lost : 1;     /* there was more than `seen` keeps */
 
@@ -145,7 +146,8 @@ void visitor_skip_proxy(struct visitor *visitor);
 int visitor_see(struct visitor *visitor, const void *bytes, size_t length)
     __attribute__((warn_unused_result));
 void visitor_forget_seen(struct visitor *visitor);
-/* Leads to another socket from now on; the presence of the old one is forgotten. */
+/* Leads to another socket from now on, and the presence of the old one is forgotten. NULL: to none,
+ * until the next request. */
 void visitor_set_facts(struct visitor *visitor, const struct socket_facts *facts);
 /* The connection goes to the worker of the presence that is to serve it, if that is another's and
  * it can still go: then the visitor is no more. */
