@@ -141,7 +141,7 @@ static void on_refused(struct agent *agent, const struct announce_answer *answer
     struct enrolment *enrolment = find_enrolment(agent, answer->service);
     size_t refused = 0, count = agent->request->services.count;
 
-    if (!enrolment && count == 1)
+    if (!enrolment && !*answer->service && count == 1)
         enrolment = &agent->enrolments[0]; /* it didn't get as far as the name */
     if (!enrolment)
         return;
@@ -157,7 +157,7 @@ static void on_refused(struct agent *agent, const struct announce_answer *answer
     for (size_t i = 0; i < count; i++)
         refused += agent->enrolments[i].is_refused;
     if (refused == count)
-        end(agent, CONNECT_NOT_OURS);
+        end(agent, strcmp(answer->code, "EDGE_OFF") ? CONNECT_NOT_OURS : CONNECT_NO_EDGE);
 }
 
 static void run_ask_again(struct timer *timer)

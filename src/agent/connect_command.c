@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
 #include "agent/complain.h"
+#include "agent/stdio.h"
 #include "net/network_watch.h"
 #include "net/signals.h"
 
@@ -62,12 +64,24 @@ static void make_instance(char instance[33])
         snprintf(instance + 2 * i, 3, "%02x", bytes[i]);
 }
 
+/* A descriptor a visitor: the soft limit of 1024 is for programs that use select(2). */
+static void raise_files(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 static int start(struct connect_run *run, char *error, size_t error_size)
 {
     static const int numbers[] = {SIGINT, SIGTERM};
     char made_up[33];
     const char *instance = run->request.settings.instance;
 
+    raise_files();
     make_instance(made_up);
     live_log_init(&run->log, STDOUT_FILENO);
     int result = loop_new(&run->loop);
@@ -102,6 +116,7 @@ int connect_main(int argc, char **argv)
     struct connect_run run = {.status = CONNECT_WRONG_USE};
     char error[512], machine[256] = "";
 
+    stdio_hold_descriptors();
     if (settings_answer_help(&connect_table, argc, argv, stdout))
         return CONNECT_DONE;
     if (gethostname(machine, sizeof machine - 1) < 0 || !*machine)

@@ -64,8 +64,8 @@ static const struct setting settings[] = {
      .type = SETTING_FLAG,
      .offset = AT(json),
      .environment = "STREAMPLEX_JSON",
-     .help = "Standard output for machines: an object a line, {\"online\":...} for a service and "
-             "{\"visit\":...} for a visit."},
+     .help = "Standard output for machines: an object a line, {\"online\":{...}} for a service and "
+             "else a visit."},
     {0},
 };
 

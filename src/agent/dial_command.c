@@ -2,7 +2,6 @@
 #include "agent/dial.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,17 +283,6 @@ static void run_patience(struct timer *timer)
 /* ------------------------------------------------------------------------------------------------
  */
 
-/* A caller may have closed some of 0, 1 and 2: they must not become sockets of ours. */
-static void hold_standard_descriptors(void)
-{
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
-}
-
 static int start(struct dial_run *run)
 {
     const struct dial_settings *given = &run->request.settings;
@@ -303,6 +291,7 @@ static int start(struct dial_run *run)
         .ca_file = reach->ca_file,
         .ca_pem = reach->ca_pem,
         .pin_sha256 = reach->pin_sha256,
+        .alpn = "streamplex/1",
     };
     char error[512];
 
@@ -353,7 +342,7 @@ int dial_main(int argc, char **argv)
     struct dial_run run = {0};
     char error[512];
 
-    hold_standard_descriptors();
+    stdio_hold_descriptors();
     if (settings_answer_help(&dial_table, argc, argv, stdout))
         return 0;
     run.status = EXIT_TUNNEL;

@@ -53,3 +53,7 @@ int stdio_write(struct stdio *stdio, const void *bytes, size_t length)
 /* Nothing more comes: once all is written, whoever reads our output sees its end (the descriptor is
  * then /dev/null, and a socket is shut down for writing). Idempotent. */
 void stdio_end_output(struct stdio *stdio);
+
+/* A caller may have closed some of 0, 1 and 2: they must not become sockets of ours. To be called
+ * before anything is opened. */
+void stdio_hold_descriptors(void);

@@ -446,3 +446,11 @@ struct plex_session *tunnel_client_session(const struct tunnel_client *tunnel)
 {
     return tunnel->session;
 }
+
+void tunnel_client_ping(struct tunnel_client *tunnel)
+{
+    if (!tunnel->up || !tunnel->session || tunnel->closing)
+        return;
+    plex_session_ping(tunnel->session);
+    loop_defer(tunnel->loop, &tunnel->flush); /* and its deadline with it */
+}

@@ -74,3 +74,6 @@ void *tunnel_client_user(const struct tunnel_client *tunnel);
 struct tunnel_client *tunnel_client_of(const struct plex_session *session);
 /* NULL before the connection stands and after on_down. */
 struct plex_session *tunnel_client_session(const struct tunnel_client *tunnel);
+/* Asks the server whether it is still there: without an answer within ping_timeout the tunnel ends.
+ */
+void tunnel_client_ping(struct tunnel_client *tunnel);

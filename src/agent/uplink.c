@@ -256,7 +256,7 @@ void uplink_network_changed(struct uplink *uplink)
     if (uplink->closing)
         return;
     if (uplink->is_up) {
-        plex_session_ping(tunnel_client_session(uplink->current->client));
+        tunnel_client_ping(uplink->current->client);
     } else if (timer_is_running(&uplink->retry)) {
         backoff_reset(&uplink->backoff);
         uint64_t soonest = uplink->tried_at + PAUSE;
@@ -320,8 +320,12 @@ void uplink_close(struct uplink *uplink, void (*on_closed)(void *user))
     timer_stop(&uplink->retry);
     timer_stop(&uplink->steady);
     loop_undefer(uplink->loop, &uplink->settle);
-    for (struct uplink_tunnel *tunnel = uplink->tunnels; tunnel; tunnel = tunnel->next)
+    for (struct uplink_tunnel *tunnel = uplink->tunnels; tunnel; tunnel = tunnel->next) {
+        struct plex_session *session = tunnel_client_session(tunnel->client);
+        if (session && plex_session_is_authed(session))
+            plex_session_goaway(session, 0); /* the last word: no more visitors for this one */
         close_tunnel(tunnel);
+    }
     if (uplink->tunnels)
         return;
     uplink->settle.run = run_finish;

@@ -139,9 +139,8 @@ static int trust(struct rig *rig, char *error, size_t error_size)
         return 0;
     }
     const struct reach_settings *reach = &options->reach;
-    struct tls_client_options remote = {.ca_file = reach->ca,
-                                        .ca_pem = reach->ca ? NULL : reach->ca_pem,
-                                        .cache_sessions = true};
+    struct tls_client_options remote = {
+        .ca_file = reach->ca, .ca_pem = reach->ca ? NULL : reach->ca_pem, .cache_sessions = true};
     if (reach_find_pin(reach, error, error_size, &remote.pin_sha256) < 0) {
         return -1;
     }
@@ -198,10 +197,10 @@ int rig_start(struct rig *rig, const struct bench_options *options, char *error,
         return -1;
     }
     if (options->reach.server ? rig_find_server(rig, error, error_size) < 0 ||
-                              rig_find_token(rig, error, error_size) < 0
-                        : options_has_route(options, "server") &&
-                              (rig_make_token(rig, error, error_size) < 0 ||
-                               rig_start_server(rig, error, error_size) < 0)) {
+                                    rig_find_token(rig, error, error_size) < 0
+                              : options_has_route(options, "server") &&
+                                    (rig_make_token(rig, error, error_size) < 0 ||
+                                     rig_start_server(rig, error, error_size) < 0)) {
         return -1;
     }
     process_pin(rig->client_core);

@@ -84,10 +84,10 @@ enum http_visit_state http_visit_state(const struct http_visit *visit);
 /* Would it take bytes? Read from neither side while it doesn't: that is the back-pressure. */
 bool http_visit_wants_visitor(const struct http_visit *visit);
 bool http_visit_wants_service(const struct http_visit *visit);
-/* Takes all of at most 65536 bytes. Bad requests are answered by the visit itself (400, 408, 417,
- * 421, 431, 501, 505 ...: on_done tells, state CLOSING). Bad answers of the service are answered
- * 502 where nothing of the answer was passed on, else the state becomes CLOSING (the visitor must
- * see that it isn't whole: abort). */
+/* Takes all of at most 65536 bytes. Bad requests are answered by the visit itself (400, 405, 417,
+ * 431, 501, 505: on_done tells, state CLOSING). Bad answers of the service are answered 502 where
+ * nothing of the answer was passed on, else the state becomes CLOSING (the visitor must see that it
+ * isn't whole: abort). */
 void http_visit_feed_visitor(struct http_visit *visit, const void *bytes, size_t length);
 /* While no exchange is under way, bytes of a service connection that was kept are dropped. They
  * mean that it must not carry another request, whose answer they would seem to be: close it. */

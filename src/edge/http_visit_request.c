@@ -30,7 +30,6 @@ static void begin_exchange(struct http_visit *visit)
     visit->is_http10 = head->minor == 0;
     visit->is_head = http_text_is(head->method, "HEAD");
     visit->closes = head->closes;
-    visit->expects = head->expects;
     http_body_init(&visit->request_body, head->framing, head->length, head->framing);
 }
 

@@ -104,10 +104,10 @@ struct visitor {
     /* HTTP. */
     bool has_exchange : 1;  /* a request is under way */
     bool has_answered : 1;  /* some answer has begun on this connection */
+    bool holds_body : 1;    /* until a service has taken the connection */
     bool needs_route : 1;   /* the request's socket is known, and no inbound has it yet */
     bool visitor_ended : 1; /* it sends no more */
     bool service_ended : 1; /* no more goes to the service on this inbound */
-    bool is_cut : 1;        /* the visitor must see that it didn't get all */
     bool has_fin : 1;       /* it was seen to send no more, while nobody was reading */
     bool seen_lost : 1;     /* there was more than `seen` keeps */
 

@@ -9,10 +9,8 @@
 #define ROUNDS_MAX 64
 /* In one read, while it isn't known yet where the request leads: most heads are shorter. */
 #define FIRST_READ 16384
-/* What a visitor that doesn't read the last of an answer of ours gets. */
-#define CLOSING_TIME UINT64_C(60000000)
-/* How often it is asked whether a visitor that has ended is gone altogether. */
-#define LOOK_TIME UINT64_C(60000000)
+/* Without a limit to idleness. */
+#define PATIENCE UINT64_C(75000000)
 
 /* --- The visitor's side --- */
 
@@ -166,7 +164,7 @@ static void settle_state(struct visitor *visitor)
         break;
     case HTTP_VISIT_CLOSING:
         http_visit_visitor_output(visitor->http, &length);
-        if (visitor->is_cut || http_visit_is_broken(visitor->http))
+        if (http_visit_is_broken(visitor->http))
             visitor_close(visitor, false, "SERVICE_BROKEN");
         else if (!length)
             visitor_close(visitor, true, "closed");
@@ -205,8 +203,8 @@ static void pass_on(struct visitor *visitor)
 {
     visitor->again = false;
     visitor->busy = true;
-    if (visitor->is_connected && visitor->has_others && visitor->has_exchange) {
-        visitor->has_others = false;
+    if (visitor->holds_body && (visitor->is_connected || !visitor->has_others)) {
+        visitor->holds_body = false;
         http_visit_release_body(visitor->http);
     }
     flush(visitor);
@@ -264,6 +262,13 @@ static uint64_t after(uint64_t start, uint64_t limit)
     return limit ? start + limit : UINT64_MAX;
 }
 
+/* For a visitor that doesn't read the last of an answer of ours, and between looks for one that has
+ * ended. */
+static uint64_t patience(const struct edge_config *config)
+{
+    return config->keepalive ? config->keepalive : PATIENCE;
+}
+
 uint64_t visitor_http_deadline(const struct visitor *visitor)
 {
     const struct edge_config *config = visitor->edge->setup.config;
@@ -277,10 +282,10 @@ uint64_t visitor_http_deadline(const struct visitor *visitor)
     case HTTP_VISIT_EXCHANGE:
         if (!visitor->answer_at && config->answer_timeout)
             return visitor->active_at + config->answer_timeout;
-        return visitor->has_fin || visitor->visitor_ended ? visitor->active_at + LOOK_TIME
+        return visitor->has_fin || visitor->visitor_ended ? visitor->active_at + patience(config)
                                                           : UINT64_MAX;
     case HTTP_VISIT_CLOSING:
-        return visitor->active_at + CLOSING_TIME;
+        return visitor->active_at + patience(config);
     case HTTP_VISIT_ROUTING:
     case HTTP_VISIT_RAW:
         break;

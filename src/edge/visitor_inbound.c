@@ -120,7 +120,8 @@ static void on_gone(void *user, const char *code, const char *message)
         relay_push_end(&visitor->relay);
         visitor->busy = false;
     }
-    visitor_work(visitor);
+    /* The tunnel may be at writing just now, with its connection corked. */
+    visitor_work_later(visitor);
 }
 
 static const struct inbound_callbacks inbound_callbacks = {

@@ -262,8 +262,9 @@ void visitor_begin(struct visitor *visitor)
 void visitor_first_bytes(struct visitor *visitor)
 {
     struct edge *edge = visitor->edge;
-    enum visitor_phase phase = (enum visitor_phase)visitor->phase;
-    while (visitor->phase == phase) {
+    /* Until CONN_WAIT, or nobody tells of what comes later: a ClientHello behind a PROXY header. */
+    while (visitor->phase == VISITOR_PROXY || visitor->phase == VISITOR_HELLO) {
+        enum visitor_phase phase = (enum visitor_phase)visitor->phase;
         size_t room = phase == VISITOR_PROXY ? PROXY_HEADER_MAX : HELLO_MAX + 1;
         ssize_t n = visitor->seen_size < room
                         ? conn_read(visitor->conn, edge->scratch, room - visitor->seen_size)

@@ -31,6 +31,21 @@ bool socket_type_has_host(enum socket_type type)
     return type != SOCKET_TLS && type != SOCKET_TCP;
 }
 
+struct socket_facts socket_facts_values(const struct socket_facts *facts)
+{
+    return (struct socket_facts){
+        .id = facts->id,
+        .type = facts->type,
+        .owner = facts->owner,
+        .name = facts->name,
+        .hostname = facts->hostname,
+        .port = facts->port,
+        .created = facts->created,
+        .https_only = facts->https_only,
+        .host_header = facts->host_header,
+    };
+}
+
 struct socket_facts *socket_facts_new(const struct socket_facts *values)
 {
     struct socket_facts *facts = calloc(1, sizeof *facts);

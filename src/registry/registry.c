@@ -156,7 +156,7 @@ static struct socket_facts *at_domain(const struct registry *registry, struct so
 {
     if (socket_type_has_host(facts->type) || strcmp(facts->hostname, registry->domains.domain) == 0)
         return socket_facts_ref(facts);
-    struct socket_facts values = *facts;
+    struct socket_facts values = socket_facts_values(facts);
     values.hostname = registry->domains.domain;
     return socket_facts_new(&values);
 }

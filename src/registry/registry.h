@@ -57,6 +57,9 @@ struct presence {
     char instance[REGISTRY_INSTANCE_MAX + 1]; /* which agent it is, across its reconnects */
 };
 
+/* What is in it, but for the count of references, which other threads change: to be altered, and
+ * given to socket_facts_new(). The strings are borrowed. */
+struct socket_facts socket_facts_values(const struct socket_facts *facts);
 /* A copy of the values and their strings, with one reference; host_header may be NULL. NULL: no
  * memory. */
 struct socket_facts *socket_facts_new(const struct socket_facts *values)

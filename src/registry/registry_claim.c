@@ -204,7 +204,7 @@ static int claim_again(struct registry *registry, struct entry *entry,
         return REGISTRY_OTHER_TYPE;
     if (!entry->wanted) {
         bool is_http = is_same_kind(claim->type, SOCKET_HTTP);
-        struct socket_facts values = *entry->facts;
+        struct socket_facts values = socket_facts_values(entry->facts);
         values.type = claim->type;
         values.https_only = is_http && claim->https_only;
         values.host_header = is_http ? (char *)claim->host_header : NULL;

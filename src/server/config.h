@@ -133,8 +133,7 @@ void config_unref(struct config *config); /* NULL is fine */
 /* The real ports of the edge's listeners, 0: none; --edge-public-port comes before https's. For who
  * opens the listeners, before the configuration is shared. */
 void config_set_edge_ports(struct config *config, uint16_t http_port, uint16_t https_port);
-/* After a reload, before it is shared: the edge is on or off as it was, with the listeners that it
- * has. */
+/* After a reload, before it is shared: the listeners are those of the configuration before. */
 void config_keep_edge(struct config *config, const struct config *before);
 
 /* For --check-config, what config_load() hasn't looked at: named certificates and their keys,

@@ -107,8 +107,12 @@ static int reload(struct server *server, char *error, size_t error_size)
     warn_of_fixed_change(server->config, config);
     /* What a running server keeps: its threads. */
     config->settings.workers = server->worker_count;
-    if (server->config->edge_on != config->edge_on)
-        log_write(LOG_WARNING, LOG_NO_FIELDS, "the edge is switched on or off by a restart");
+    if (server->config->edge_on != config->edge_on) {
+        snprintf(error, error_size, "the edge is switched %s by a restart alone",
+                 config->edge_on ? "on" : "off");
+        config_unref(config);
+        return -1;
+    }
     config_keep_edge(config, server->config);
     if (server_set_own(server, config) < 0) {
         snprintf(error, error_size, "out of memory");
@@ -219,7 +223,12 @@ static void on_watchdog(struct timer *timer)
         notify_watchdog();
     else
         log_write(LOG_ERROR, LOG_NO_FIELDS, "a worker doesn't answer");
-    notify_status("%" PRIu64 " tunnels", admission_tunnels(server->admission));
+    if (server->edge)
+        notify_status("%" PRIu64 " tunnels, %" PRIu64 " visitors",
+                      admission_tunnels(server->admission),
+                      admission_tunnels(edge_listen_admission(server->edge)));
+    else
+        notify_status("%" PRIu64 " tunnels", admission_tunnels(server->admission));
     timer_start(timer, loop_now(server->loop) + server->watchdog_interval);
 }
 
@@ -320,6 +329,12 @@ static int open_main(struct server *server, char *error, size_t error_size)
     timer_init(&server->watchdog_timer, server->loop, on_watchdog);
     timer_init(&server->certificate_timer, server->loop, on_certificate_timer);
     set_limits(server);
+    return 0;
+}
+
+/* Once all that could fail without them has not. */
+static int open_all_listeners(struct server *server, char *error, size_t error_size)
+{
     if (server_open_listeners(server, error, error_size) < 0)
         return -1;
     if (server->edge) {
@@ -352,6 +367,7 @@ static int start(struct server *server, char *error, size_t error_size)
         return -1;
     }
     if (server_edge_start(server, error, error_size) < 0 ||
+        open_all_listeners(server, error, error_size) < 0 ||
         open_admin(server, error, error_size) < 0)
         return -1;
     watch_certificates(server);

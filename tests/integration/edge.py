@@ -226,6 +226,14 @@ class HttpService:
         self.target.close()
 
 
+def tokens_file(folder, *lines):
+    """A file for --token-file: `owner:token` a line."""
+    path = os.path.join(folder, "tokens")
+    with open(path, "w") as file:
+        file.write("".join(line + "\n" for line in lines))
+    return path
+
+
 def page(body=b"hello", status=b"200 OK", *headers):
     """An answer with a length."""
     return (b"HTTP/1.1 " + status + b"\r\nContent-Length: %d\r\n" % len(body) +
@@ -244,9 +252,14 @@ class EdgeTest(unittest.TestCase):
     arguments = ()
     options = {}
 
+    owners = ()  # `owner:token`, beside TOKEN's
+
     @classmethod
     def setUpClass(cls):
-        cls.server = EdgeServer(*cls.arguments, **cls.options)
+        cls.folder_of_tokens = tempfile.mkdtemp(prefix="streamplex-tokens-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder_of_tokens, True)
+        tokens = ["--token-file", tokens_file(cls.folder_of_tokens, *cls.owners)] if cls.owners else []
+        cls.server = EdgeServer(*tokens, *cls.arguments, **cls.options)
 
     @classmethod
     def tearDownClass(cls):
@@ -256,8 +269,9 @@ class EdgeTest(unittest.TestCase):
         self.log_start = len(self.server.lines)
 
     def agent(self, *arguments, server=None, **options):
+        """One that is to end in good order; with wait=False the test sees to its end."""
         agent = Agent(server or self.server, *arguments, **options)
-        self.addCleanup(agent.stop)
+        self.addCleanup(agent.stop if options.get("wait", True) else agent.kill)
         return agent
 
     def service(self, answer=lambda request, connection: page(), **options):

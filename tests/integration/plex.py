@@ -486,3 +486,101 @@ class Substream:
         """Until the server's last frame; returns the error that came before it, (message, code), or None."""
         self.wait(lambda: self.over, "the last frame", seconds)
         return self.error
+
+
+# The server's side, for tests of agents --------------------------------------------------------------------------
+
+
+class Listener:
+    """A server's port, whose tunnels the test itself speaks on. `offered` are the protocols that it agrees to (ALPN)."""
+
+    def __init__(self, certificate, key, offered=("streamplex/1",), bound=None):
+        """bound: a socket that has its port, and refuses who comes until now."""
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate, key)
+        self.context.set_alpn_protocols(list(offered))
+        self.sock = bound or socket.create_server(("127.0.0.1", 0))
+        self.sock.listen()
+        self.port = self.sock.getsockname()[1]
+
+    def accept(self, seconds=WAIT):
+        """The next tunnel, its TLS done and nothing else."""
+        self.sock.settimeout(seconds)
+        try:
+            plain, _ = self.sock.accept()
+        except socket.timeout:
+            raise Late("waited in vain for a tunnel") from None
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain.settimeout(WAIT)
+        try:
+            return ServerTunnel(self.context.wrap_socket(plain, server_side=True))
+        except BaseException:
+            plain.close()
+            raise
+
+    def close(self):
+        self.sock.close()
+
+
+class ServerTunnel(Tunnel):
+    """A tunnel that an agent opened. Inbound substreams are opened by us; `asked` is its token message."""
+
+    def __init__(self, sock):
+        self.protocol = sock.selected_alpn_protocol()
+        super().__init__(sock)
+        self.next_id = 1
+        self.asked = None
+
+    def answer_token(self, accepted=True, features=FEATURES, window=65536, max_json=16384, max_substreams=1024):
+        """Takes the token, answers, and returns it. features None: as servers without extensions answer."""
+        self.asked = self.next_message()
+        wanted = self.asked.get("streamplex")
+        answer = {"authed": accepted}
+        if accepted and wanted and features is not None:
+            common = [name for name in wanted["features"] if name in features]
+            answer["streamplex"] = {"version": 1, "features": common, "window": window, "max_json": max_json,
+                                    "max_substreams": max_substreams}
+            self.granted = dict(wanted, features=common)  # what holds, and the agent's own numbers
+            self.window = window
+        self.tell(answer)
+        return self.asked["token"]
+
+    def next_message(self, seconds=WAIT):
+        """The object of the next `message`."""
+        message = self.next_control(seconds).json
+        assert message["type"] == "message", message
+        return message["object"]
+
+    def tell(self, value):
+        self.send_json(0, {"type": "message", "object": value})
+
+    def send_goaway(self, code=0):
+        self.send_frame(0, GOAWAY, struct.pack(">H", code))
+
+    def wait_quiet(self, seconds):
+        """Answers what comes for so long."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                self.pump(until)
+            except Late:
+                return
+
+    def register(self, url="https://a-name-0001.edge.localhost", **answer):
+        """Takes one registration and grants it; returns what was asked for."""
+        asked = self.next_message()["register"]
+        registered = {"service": asked["service"], "type": asked["type"], "hostname": "a-name-0001.edge.localhost",
+                      "port": 443, "url": url}
+        self.tell({"registered": dict(registered, **answer)})
+        return asked
+
+    def visit(self, service, visitor="192.0.2.106"):
+        """Opens a substream for a visitor."""
+        while self.next_id in self.substreams and not self.substreams[self.next_id].over:
+            self.next_id += 2
+        channel = self.next_id
+        self.next_id += 2
+        substream = Substream(self, channel)
+        self.substreams[channel] = substream
+        self.send_json(0, {"type": "stream", "sock": channel, "name": "inbound", "service": service, "visitor": visitor})
+        return substream

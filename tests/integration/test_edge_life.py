@@ -16,7 +16,7 @@ from server import TOKEN
 
 
 class NameTest(EdgeTest):
-    arguments = ("--token", "other-owner:another-token")
+    owners = ("other-owner:another-token",)
 
     def test_name_stays_across_agents(self):
         service = self.service()
@@ -217,7 +217,7 @@ class RestartTest(unittest.TestCase):
 
     def test_second_server_on_one_state_folder_is_refused(self):
         self.start()
-        with self.assertRaisesRegex(AssertionError, "didn't start"):
+        with self.assertRaisesRegex(AssertionError, "another server"):
             self.start()
 
     def test_damaged_database_is_told_and_left(self):

@@ -193,10 +193,15 @@ class TlsTest(PortCase):
 
     def test_openssl_client(self):
         target, agent = self.serve("tls", targets.echo)
-        done = subprocess.run(["openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", self.server.edge_ca,
-                               "-servername", DOMAIN, "-verify_hostname", DOMAIN, "-connect", f"127.0.0.1:{agent.port}",
-                               "-no_ign_eof"], input=b"through TLS\n", capture_output=True, timeout=WAIT * 2)
-        self.assertEqual(done.stdout, b"through TLS\n", done.stderr)
+        client = subprocess.Popen(["openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", self.server.edge_ca,
+                                   "-servername", DOMAIN, "-verify_hostname", DOMAIN, "-connect", f"127.0.0.1:{agent.port}"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                  preexec_fn=die_with_parent)
+        self.addCleanup(client.communicate, timeout=WAIT)
+        self.addCleanup(client.kill)
+        client.stdin.write(b"through TLS\n")
+        client.stdin.flush()
+        self.assertEqual(client.stdout.readline(), b"through TLS\n")
 
     def test_large_both_ways(self):
         target, agent = self.serve("tls", targets.echo)

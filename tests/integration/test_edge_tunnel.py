@@ -2,14 +2,16 @@
 what the visitor gets. No program of ours but the server takes part."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import unittest
 
 from edge import DOMAIN, EdgeServer
 from plex import FEATURES, WAIT, Tunnel
-from server import TOKEN
+from server import TOKEN, Server, certificates
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nhello\n"
 
@@ -240,6 +242,117 @@ class ReloadTest(TunnelCase):
         visitor = self.visit(facts["url"])
         self.answer(tunnel)
         self.assertIn("hello", self.output(visitor))
+
+
+class SwitchTest(unittest.TestCase):
+    def test_the_edge_is_not_switched_off_by_a_reload(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("[serve]\nedge-http = 127.0.0.1:0\n")
+            file.flush()
+            server = Server("--config", file.name)
+            self.addCleanup(server.stop)
+            server.wait_log("ready")
+            port = server.ports("edge-http")[0]
+            file.truncate(0)
+            start = len(server.lines)
+            server.signal(signal.SIGHUP)
+            self.assertIn("edge is switched off by a restart", server.wait_log("reload failed", start)["message"])
+            with socket.create_connection(("127.0.0.1", port), WAIT) as visitor:
+                visitor.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                self.assertTrue(visitor.recv(100).startswith(b"HTTP/1.1 404"))
+
+
+class CertificateTest(TunnelCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="streamplex-edge-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, True)
+        cls.log = os.path.join(cls.folder, "access.log")
+        cls.put("first")
+        cls.arguments = ("--edge-cert", cls.path("edge.pem"), "--edge-key", cls.path("edge.key"), "--access-log", cls.log)
+        super().setUpClass()
+        cls.server.edge_ca = certificates().ca
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.folder, name)
+
+    @classmethod
+    def put(cls, name):
+        """As a careful program replaces files."""
+        for made, place in zip(certificates().make(name, f"DNS:*.{DOMAIN}"), ("edge.pem", "edge.key")):
+            shutil.copy(made, cls.path("new"))
+            os.rename(cls.path("new"), cls.path(place))
+
+    def presented(self):
+        with self.server.tls(f"a.{DOMAIN}") as visitor:
+            return dict(pair for names in visitor.getpeercert()["subject"] for pair in names)["commonName"]
+
+    def page(self, tunnel, facts):
+        visitor = self.visit(facts["url"])
+        self.answer(tunnel)
+        self.assertIn("hello", self.output(visitor))
+
+    def test_changed_files_are_taken_up_and_bad_ones_not(self):
+        tunnel = self.agent()
+        facts = self.socket_of(tunnel)
+        self.assertEqual(self.presented(), "first")
+        visitor = self.visit(facts["url"])
+        substream = tunnel.accept()
+        start = len(self.server.lines)
+        self.put("second")
+        self.server.wait_log("certificate files have changed and were read again", start)
+        self.assertEqual(self.presented(), "second")
+        self.head(substream)
+        substream.emit("connect")
+        self.finish(substream)
+        self.assertIn("hello", self.output(visitor))
+        start = len(self.server.lines)
+        with open(self.path("edge.pem"), "w") as file:
+            file.write("no certificate")
+        self.assertEqual(self.server.wait_log("certificate files have changed, those", start)["level"], "error")
+        self.assertEqual(self.presented(), "second")
+        start = len(self.server.lines)
+        self.server.signal(signal.SIGHUP)
+        self.assertEqual(self.server.wait_log("reload failed", start)["level"], "error")
+        self.page(tunnel, facts)
+        self.put("first")
+        start = len(self.server.lines)
+        self.server.signal(signal.SIGHUP)
+        self.server.wait_log("configuration reloaded", start)
+        self.assertEqual(self.presented(), "first")
+        self.page(tunnel, facts)
+
+    def test_access_log_is_opened_anew_at_a_reload(self):
+        tunnel = self.agent()
+        facts = self.socket_of(tunnel)
+        self.page(tunnel, facts)
+        tunnel.wait(lambda: tunnel.visits, "word of the visit")
+        os.rename(self.log, self.log + ".1")
+        start = len(self.server.lines)
+        self.server.signal(signal.SIGHUP)
+        self.server.wait_log("configuration reloaded", start)
+        self.page(tunnel, facts)
+        tunnel.wait(lambda: len(tunnel.visits) == 2, "word of the second visit")
+        for path in (self.log, self.log + ".1"):
+            with open(path) as file:
+                self.assertIn('"GET / HTTP/1.1" 200 6', file.read())
+
+
+class CapTest(TunnelCase):
+    arguments = ("--max-visitors", "1")
+
+    def test_one_too_many_is_told_over_http_and_closed_over_tls(self):
+        with self.server.raw():
+            output = self.output(self.visit(f"http://a.{DOMAIN}:{self.server.http_port}/"))
+            self.assertTrue(output.startswith("HTTP/1.1 503"), output)
+            self.assertIn("X-Streamplex-Error: TOO_MANY_CONNECTIONS", output)
+            with self.assertRaises(OSError):
+                self.server.tls(f"a.{DOMAIN}").close()
+        self.server.wait_metrics(lambda now: now["streamplex_edge_visitors"] == 0, "the visitor isn't gone")
+        self.assertEqual(self.server.metrics()["streamplex_edge_refused_total"], 2)
+        output = self.output(self.visit(f"http://a.{DOMAIN}:{self.server.http_port}/"))
+        self.assertTrue(output.startswith("HTTP/1.1 404"), output)
 
 
 class DrainTest(unittest.TestCase):

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from edge import EdgeTest, header, page
 from plex import WAIT
 from server import die_with_parent
 
-PAGE = b"""<!doctype html><title>through the edge</title><p id=p>a page
+PAGE = b"""<!doctype html><title>through the edge</title><p id=p>a page</p>
 <script>
 const done = {};
 function report(name, value) {
@@ -87,7 +88,7 @@ class BrowserTest(EdgeTest):
             browser.wait(WAIT)
             log.close()
             shutil.rmtree(folder, True)
-        self.assertEqual(report, '{"page":"a page","websocket":"echo me","events":"123"}')
+        self.assertEqual(json.loads(report), {"page": "a page", "websocket": "echo me", "events": "123"})
 
 
 class FolderTest(EdgeTest):

@@ -312,17 +312,23 @@ static void add_service(struct service_settings settings)
         arrivals_new(loop, resolver, &services, on_over, NULL, &arrivals, error, sizeof error), 0);
 }
 
-/* A listening port. */
-static uint16_t listen_here(void)
+/* A port; where nobody listens yet, nobody else can. */
+static uint16_t bind_here(void)
 {
     union address address;
     socklen_t size = sizeof address;
     listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_int_equal(address_from_host("127.0.0.1", 0, &address), 0);
     assert_int_equal(bind(listener, &address.any, address_size(&address)), 0);
-    assert_int_equal(listen(listener, 16), 0);
     assert_int_equal(getsockname(listener, &address.any, &size), 0);
     return address_port(&address);
+}
+
+static uint16_t listen_here(void)
+{
+    uint16_t port = bind_here();
+    assert_int_equal(listen(listener, 16), 0);
+    return port;
 }
 
 static void visit(const char *name)
@@ -428,9 +434,7 @@ static void test_a_service_that_doesnt_read_is_waited_for(void **state)
 
 static void test_a_port_where_nobody_listens(void **state)
 {
-    serve_a_port();
-    close(listener);
-    listener = -1;
+    add_service((struct service_settings){.port = bind_here()});
     visit("web");
     send_all("hello", 5, false);
     run_until(is_gone);

@@ -527,6 +527,27 @@ static void test_half_closed_visitor_gets_its_answer(void **state)
     await_no_visitor();
 }
 
+/* It has sent its FIN, so that nothing of it is awaited any more; keepalive's RST is noticed all
+ * the same. */
+static void test_half_closed_visitor_that_goes_is_missed(void **state)
+{
+    world.config.keepalive = 20000;
+    add_agent(add_socket(SOCKET_HTTPS, "a.edge.test"), "web");
+    struct client *client = come(EDGE_HTTP, NULL);
+    client->shut_after = true;
+    client_send(client, GET("a.edge.test"));
+    struct fake *fake = await_inbound(1);
+    await_request(fake, "\r\n\r\n");
+    fake_send(fake, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
+    await_answer(client, "data: 1");
+    test_run_for(world.loop, 60000);
+    assert_int_equal(edge_visitors(world.edge), 1);
+    leave(client);
+    await_no_visitor();
+    assert_true(fake->aborted);
+    assert_non_null(strstr(world.told, "VISITOR_GONE"));
+}
+
 /* --- Time ----------------------------------------------------------------- */
 
 static void test_silent_service_is_504(void **state)
@@ -591,9 +612,6 @@ static void test_slow_visitor_holds_its_service_back(void **state)
     memset(piece, 'x', sizeof piece);
     add_agent(add_socket(SOCKET_HTTPS, "a.edge.test"), "web");
     struct client *client = come(EDGE_HTTP, NULL);
-    int size = 16384; /* else the kernel takes megabytes */
-    assert_int_equal(setsockopt(conn_fd(client->conn), SOL_SOCKET, SO_RCVBUF, &size, sizeof size),
-                     0);
     client->paused = true;
     client_send(client, GET("a.edge.test"));
     struct fake *fake = await_inbound(1);
@@ -646,6 +664,30 @@ static void test_slow_service_holds_its_visitor_back(void **state)
     fake_send(fake, OK(2) "ok");
     await_answer(client, "ok");
     assert_int_equal(world.counts[EDGE_COUNT_BYTES_IN], MUCH);
+    leave(client);
+    await_no_visitor();
+}
+
+/* As long as no service has the connection, no more of a body is read than can be kept. */
+static void test_held_body_stays_with_the_visitor(void **state)
+{
+    static char request[2 * MUCH + 200];
+    int n = snprintf(request, sizeof request,
+                     "PUT / HTTP/1.1\r\nHost: a.edge.test\r\nContent-Length: %d\r\n\r\n", 2 * MUCH);
+    memset(request + n, 'b', 2 * MUCH);
+    struct socket_facts *facts = add_socket(SOCKET_HTTPS, "a.edge.test");
+    add_agent(facts, "one");
+    add_agent(facts, "two");
+    struct client *client = come(EDGE_HTTP, NULL);
+    client_send_bytes(client, request, (size_t)n + 2 * MUCH);
+    struct fake *fake = await_inbound(1);
+    test_run_for(world.loop, 100000);
+    assert_true(client->to_send_size > 0);
+    fake_connect(fake);
+    while (fake->size < 2 * MUCH)
+        test_run_for(world.loop, 1000);
+    fake_send(fake, OK(2) "ok");
+    await_answer(client, "ok");
     leave(client);
     await_no_visitor();
 }
@@ -772,11 +814,13 @@ int main(void)
         TEST(test_visitor_gone_in_an_upload_resets_the_service),
         TEST(test_visitor_reset_in_an_answer_resets_the_service),
         TEST(test_half_closed_visitor_gets_its_answer),
+        TEST(test_half_closed_visitor_that_goes_is_missed),
         TEST(test_silent_service_is_504),
         TEST(test_answer_that_has_begun_may_take_its_time),
         TEST(test_slow_heads_and_idle_visitors_go),
         TEST(test_slow_visitor_holds_its_service_back),
         TEST(test_slow_service_holds_its_visitor_back),
+        TEST(test_held_body_stays_with_the_visitor),
         TEST(test_upgraded_connection_is_raw),
         TEST(test_upgraded_connection_is_cut_with_its_tunnel),
         TEST(test_draining_ends_what_is_idle),
