@@ -230,7 +230,8 @@ int api_new(struct loop *loop, struct accounts *accounts, struct store *store,
     api->store = store;
     api->host = *host;
     api->deferred.run = answer_ready;
-    if (api_configure(api, options) < 0 || api_password_open(api) < 0) {
+    if (api_configure(api, options) < 0 || login_delay_new(&api->registrations) < 0 ||
+        api_password_open(api) < 0) {
         snprintf(error, error_size, "out of memory");
         api_free(api);
         return -1;
@@ -253,6 +254,7 @@ void api_free(struct api *api)
     api_password_close(api);
     api_cache_drop(api, NULL);
     api_tunnels_close(api);
+    login_delay_free(api->registrations);
     free(api->public_url);
     free(api);
 }

@@ -46,6 +46,23 @@ void api_answer_json(struct api_call *call, json_t *object)
     dump(call, 200, object);
 }
 
+void api_list_append(struct api_call *call, json_t *object)
+{
+    if (!call->list) {
+        json_decref(object);
+    } else if (json_array_append_new(call->list, object) < 0) {
+        json_decref(call->list);
+        call->list = NULL;
+    }
+}
+
+void api_answer_list(struct api_call *call)
+{
+    json_t *list = call->list;
+    call->list = NULL;
+    api_answer_json(call, list);
+}
+
 void api_answer_nothing(struct api_call *call)
 {
     api_answer_fixed(call, 204, JSON_TYPE, "", 0);

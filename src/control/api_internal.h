@@ -20,6 +20,7 @@
 #include <jansson.h>
 
 #include "control/api.h"
+#include "control/login_delay.h"
 #include "net/work.h"
 
 #define API_IDS_MAX 2 /* in a path */
@@ -93,6 +94,8 @@ struct api {
     struct api_call *calls;
     struct api_call *first_ready, *last_ready;
     struct loop_deferred deferred;
+    struct login_delay *registrations; /* each by its address and e-mail: it costs a hash and a mail
+                                        */
     struct work_queue *hashing;
     struct api_hashing *hashings; /* under way, of calls that are still there */
     struct api_tunnels *tunnels;
@@ -118,6 +121,9 @@ char *api_routes_query(const char *query, const char *key);
 /* Takes the object; NULL is one that memory ran out for. */
 void api_answer_json(struct api_call *call, json_t *object);
 void api_answer_nothing(struct api_call *call); /* 204 */
+/* call->list, which is NULL once memory has run out. The first takes the object. */
+void api_list_append(struct api_call *call, json_t *object);
+void api_answer_list(struct api_call *call);
 void api_answer_shared(struct api_call *call, struct api_text *text);
 /* body: static, or freed with the call. */
 void api_answer_fixed(struct api_call *call, int status, const char *content_type, const char *body,
@@ -255,6 +261,9 @@ void api_tunnel_connect(struct api_call *call);
 json_t *api_token_json(const struct device_token *token, uint64_t last_used);
 /* The account's new token, of the body. */
 void api_token_make(struct api_call *call, uint64_t account);
+
+/* Answers with 204, or the error: an accounts_on_done. */
+void api_token_revoked(void *user, int error);
 
 /* --- api_user.c --- */
 
