@@ -14,11 +14,14 @@ struct work {
     struct loop_message message;     /* the queue's */
 };
 
-/* 0 or a negative errno. */
+/* threads: 1 or more; most_waiting: of what no thread has begun with, 1 or more. 0 or a negative
+ * errno. */
 int work_queue_new(struct loop *loop, unsigned threads, unsigned most_waiting,
                    struct work_queue **ret_queue) __attribute__((warn_unused_result));
-/* 0, or -EAGAIN: as much waits as may; the object is still the caller's. */
+/* On the loop's thread. 0, or -EAGAIN: as much waits as may; the object is still the caller's. */
 int work_queue_add(struct work_queue *queue, struct work *work) __attribute__((warn_unused_result));
-/* Waits for what runs; what waited, and what has run, still gets its `done`, before this returns or
- * in loop_free(). NULL is fine. */
+/* Waits for what runs. What waited (without having been run) and what has run still gets its
+ * `done`, as a message of the loop: in its next turn, loop_settle() or loop_free(). So `done` has
+ * to find out whether whom it works for is still there, and whether `run` was called. NULL is fine.
+ */
 void work_queue_free(struct work_queue *queue);
