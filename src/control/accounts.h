@@ -60,8 +60,13 @@ struct device_token {
     uint64_t created, expires;            /* seconds since 1970; expires 0: never */
 };
 
+/* A copy of the values and their strings, with one reference. NULL: no memory. */
+struct account *account_new(const struct account *values) __attribute__((warn_unused_result));
 struct account *account_ref(struct account *account);
 void account_unref(struct account *account); /* NULL is fine */
+/* The same. */
+struct device_token *device_token_new(const struct device_token *values)
+    __attribute__((warn_unused_result));
 struct device_token *device_token_ref(struct device_token *token);
 void device_token_unref(struct device_token *token); /* NULL is fine */
 
