@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "edge/edge_internal.h"
@@ -52,6 +54,15 @@ static void run_reclaim(struct loop_deferred *deferred)
 size_t edge_visitors(const struct edge *edge)
 {
     return edge->visitor_count;
+}
+
+bool edge_is_api(const struct edge *edge, const char *name)
+{
+    const char *api = edge->setup.config->api_host;
+    size_t length = strlen(name);
+    if (length && name[length - 1] == '.')
+        length--;
+    return api && strlen(api) == length && !strncasecmp(api, name, length);
 }
 
 /* --- Life --- */

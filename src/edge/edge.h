@@ -46,6 +46,7 @@ struct edge_config {
     size_t head_max;
     uint16_t https_port;           /* for redirects and URLs; 0: there is no https */
     struct access_log *access_log; /* or NULL; the configuration's reference */
+    const char *api_host; /* the name of the API, in lower case; NULL: there is none here */
 };
 
 /* What a reload changes. The edge takes a reference to the contexts; config outlives the setup. */
@@ -99,6 +100,8 @@ struct edge_host {
     void (*pass)(void *user, unsigned worker, struct edge_passed *passed);
     /* On EDGE_SHARED: it turned out to be a device. Takes it, for a tunnel; it counts as gone. */
     void (*pass_tunnel)(void *user, struct edge_passed *passed);
+    /* It asked for config->api_host in its ClientHello, which is among the bytes read. As above. */
+    void (*pass_api)(void *user, struct edge_passed *passed);
     void *user;
 };
 

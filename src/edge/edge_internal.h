@@ -28,6 +28,8 @@ static inline void edge_count(const struct edge *edge, enum edge_count what, int
     edge->host.count(edge->host.user, what, amount);
 }
 
+/* Is it the name of the API, in whatever case? */
+bool edge_is_api(const struct edge *edge, const char *name);
 /* The visitor joins the list, or leaves it and is freed at the end of the turn. */
 void edge_add(struct edge *edge, struct visitor *visitor);
 void edge_remove(struct edge *edge, struct visitor *visitor);

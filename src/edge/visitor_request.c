@@ -87,12 +87,12 @@ static bool answer_acme(struct visitor *visitor, const char *path)
     return true;
 }
 
-/* A trusted proxy in front of us may have ended TLS itself: what it passes on is its decision. */
-static bool answer_redirect(struct visitor *visitor, const struct http_request *request)
+/* To https; false: there is none. */
+static bool redirect(struct visitor *visitor, const struct http_request *request)
 {
     uint16_t port = visitor->edge->setup.config->https_port;
     char url[URL_MAX];
-    if (visitor->is_tls || visitor->is_trusted || !visitor->facts->https_only || !port)
+    if (!port)
         return false;
     const char *target = request->target[0] == '/' ? request->target : request->path;
     int n = port == 443 ? snprintf(url, sizeof url, "https://%s%s", request->host, target)
@@ -101,6 +101,13 @@ static bool answer_redirect(struct visitor *visitor, const struct http_request *
         snprintf(url, sizeof url, "https://%s/", request->host);
     visitor_answer(visitor, PAGE_REDIRECT, url);
     return true;
+}
+
+/* A trusted proxy in front of us may have ended TLS itself: what it passes on is its decision. */
+static bool answer_redirect(struct visitor *visitor, const struct http_request *request)
+{
+    return !visitor->is_tls && !visitor->is_trusted && visitor->facts->https_only &&
+           redirect(visitor, request);
 }
 
 /* --- Routing --- */
@@ -131,6 +138,8 @@ static void route(struct visitor *visitor, const struct http_request *request)
         return;
     const char *host = find_host(visitor, request);
     if (!host)
+        return;
+    if (!visitor->is_tls && edge_is_api(visitor->edge, host) && redirect(visitor, request))
         return;
     const struct directory_entry *entry =
         directory_find_host(visitor->edge->directory, host, strlen(host));

@@ -45,6 +45,8 @@ struct worker_host {
     struct sockets *sockets;
     /* On the main loop: a visitor of --shared-443 turned out to be a device. Takes it. */
     void (*on_tunnel)(void *user, struct edge_passed *passed);
+    /* On the main loop: a visitor asked for the API. Takes it. NULL: there is none. */
+    void (*on_api)(void *user, struct edge_passed *passed);
     /* On the main loop: the worker has been told to drain and its last tunnel and visitor are gone.
      */
     void (*on_drained)(void *user);

@@ -67,31 +67,47 @@ static void pass(void *user, unsigned index, struct edge_passed *passed)
     note_gone(worker);
 }
 
-/* To the main thread, which counts tunnels and knows the worker with the fewest. */
-struct found_tunnel {
+/* To the main thread: a tunnel, as it counts them and knows the worker with the fewest, or a client
+ * of the API. */
+struct found_other {
     struct loop_message message;
     const struct worker_host *host;
     struct edge_passed *passed;
+    bool is_api;
 };
 
-static void tell_tunnel(struct loop_message *message)
+static void tell_other(struct loop_message *message)
 {
-    struct found_tunnel found = *(struct found_tunnel *)message;
+    struct found_other found = *(struct found_other *)message;
     free(message);
-    found.host->on_tunnel(found.host->user, found.passed);
+    if (!found.is_api)
+        found.host->on_tunnel(found.host->user, found.passed);
+    else if (found.host->on_api)
+        found.host->on_api(found.host->user, found.passed);
+    else
+        edge_passed_free(found.passed);
 }
 
-static void pass_tunnel(void *user, struct edge_passed *passed)
+static void pass_other(struct worker *worker, struct edge_passed *passed, bool is_api)
 {
-    struct worker *worker = user;
-    struct found_tunnel *found = malloc(sizeof *found);
+    struct found_other *found = malloc(sizeof *found);
     report(worker, &passed->peer, EDGE_VISITOR_GONE_UNROUTED);
     if (!found) {
         edge_passed_free(passed);
         return;
     }
-    *found = (struct found_tunnel){{.run = tell_tunnel}, worker->host, passed};
+    *found = (struct found_other){{.run = tell_other}, worker->host, passed, is_api};
     loop_post(worker->host->loop, &found->message);
+}
+
+static void pass_tunnel(void *user, struct edge_passed *passed)
+{
+    pass_other(user, passed, false);
+}
+
+static void pass_api(void *user, struct edge_passed *passed)
+{
+    pass_other(user, passed, true);
 }
 
 static struct edge_setup setup_of(const struct worker *worker)
@@ -110,6 +126,7 @@ int worker_edge_new(struct worker *worker)
         .count = count,
         .pass = pass,
         .pass_tunnel = pass_tunnel,
+        .pass_api = pass_api,
         .user = worker,
     };
     if (directory_new(&worker->directory) < 0)
