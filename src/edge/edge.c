@@ -88,6 +88,11 @@ int edge_new(struct loop *loop, struct directory *directory, const struct edge_h
     edge->reclaim_deferred.run = run_reclaim;
     leavers_init(&edge->leavers, loop);
     set_setup(edge, setup);
+    int error = proved_new(&edge->proved);
+    if (error < 0) {
+        edge_free(edge);
+        return error;
+    }
     *ret_edge = edge;
     return 0;
 }
@@ -145,6 +150,8 @@ void edge_free(struct edge *edge)
         return;
     reclaim(edge);
     loop_undefer(edge->loop, &edge->reclaim_deferred);
+    authorities_deinit(&edge->authorities);
+    proved_free(edge->proved);
     tls_context_unref(edge->setup.tls);
     free(edge);
 }

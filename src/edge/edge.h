@@ -6,6 +6,8 @@
  * A visitor that belongs to a tunnel of another worker goes there with its socket and the bytes
  * read so far, unless something was answered already: then its inbound comes over a link.
  *
+ * Whether a visitor is let in is asked on the worker that serves it (visitor_access.c).
+ *
  * To add a kind of socket: enum socket_type, the way it is routed (visitor_route.c), and its relay.
  */
 #pragma once
@@ -22,6 +24,7 @@
 
 struct edge;
 struct access_log;
+struct guard;
 
 enum edge_entry {
     EDGE_HTTP,   /* --edge-http */
@@ -85,6 +88,8 @@ enum edge_count {
     EDGE_COUNT_SERVICE_BROKEN,
     EDGE_COUNT_SERVICE_SILENT,
     EDGE_COUNT_BAD_REQUESTS,
+    EDGE_COUNT_FORBIDDEN, /* not let in, by address, certificate or password */
+    EDGE_COUNT_LIMITED,   /* by a rate, a number of visitors or a quota */
     EDGE_COUNT_RETRIES,
     EDGE_COUNT_LINKS,
 };
@@ -100,8 +105,20 @@ struct edge_host {
     void (*pass)(void *user, unsigned worker, struct edge_passed *passed);
     /* On EDGE_SHARED: it turned out to be a device. Takes it, for a tunnel; it counts as gone. */
     void (*pass_tunnel)(void *user, struct edge_passed *passed);
+<<<<<<< HEAD
     /* It asked for config->api_host in its ClientHello, which is among the bytes read. As above. */
     void (*pass_api)(void *user, struct edge_passed *passed);
+=======
+    /* Has the socket's owner moved all the bytes that its quota allows? Asked for each visit. NULL:
+     * there are no quotas. */
+    bool (*is_exhausted)(void *user, const struct socket_facts *facts);
+    /* So many more bytes went through the tunnels of this socket, both ways together. Told every
+     * 256 KiB of a visitor's and when it leaves the socket. NULL: nobody counts them. */
+    void (*moved)(void *user, const struct socket_facts *facts, uint64_t bytes);
+    /* Borrowed, shared by all workers; it outlives the edge. NULL: nobody gets into protected
+     * sockets, and visitors' rates are without limit. */
+    struct guard *guard;
+>>>>>>> access
     void *user;
 };
 

@@ -200,7 +200,8 @@ void visitor_start_tls(struct visitor *visitor)
         visitor_close(visitor, false, "NO_TLS");
         return;
     }
-    visitor_arm(visitor);
+    if (visitor_require_certificate(visitor))
+        visitor_arm(visitor);
 }
 
 /* --- Life --- */
@@ -275,6 +276,9 @@ void visitor_new(struct edge *edge, struct edge_passed *passed)
 void visitor_free(struct visitor *visitor)
 {
     visitor_forget_tries(visitor);
+    visitor_forget_credentials(visitor);
+    socket_facts_unref(visitor->certified);
+    free(visitor->subject);
     presence_unref(visitor->presence);
     socket_facts_unref(visitor->facts);
     free(visitor->seen);
@@ -285,6 +289,8 @@ void visitor_free(struct visitor *visitor)
 void visitor_forget(struct visitor *visitor)
 {
     visitor->phase = VISITOR_OVER;
+    proof_abandon(visitor);
+    visitor_leave_place(visitor);
     timer_stop(&visitor->timer);
     loop_undefer(visitor->edge->loop, &visitor->deferred);
     relay_deinit(&visitor->relay);

@@ -14,7 +14,7 @@
 
 /* --- Our own answers --- */
 
-static void count_page(const struct visitor *visitor, enum page page)
+void visitor_count_page(const struct visitor *visitor, enum page page)
 {
     enum edge_count what;
     switch (page) {
@@ -38,6 +38,17 @@ static void count_page(const struct visitor *visitor, enum page page)
     case PAGE_MISDIRECTED:
         what = EDGE_COUNT_BAD_REQUESTS;
         break;
+    case PAGE_UNAUTHORIZED:
+    case PAGE_FORBIDDEN:
+    case PAGE_NO_CERTIFICATE:
+    case PAGE_GUESSED:
+        what = EDGE_COUNT_FORBIDDEN;
+        break;
+    case PAGE_RATE_LIMITED:
+    case PAGE_FULL:
+    case PAGE_QUOTA_EXCEEDED:
+        what = EDGE_COUNT_LIMITED;
+        break;
     default:
         return;
     }
@@ -54,14 +65,22 @@ static void answer(struct visitor *visitor, struct http_answer *answer)
     visitor->again = true;
 }
 
-void visitor_answer(struct visitor *visitor, enum page page, const char *detail)
+void visitor_answer_with(struct visitor *visitor, enum page page, const char *detail,
+                         const char *name, const char *value)
 {
     struct http_answer own;
     page_make(page, visitor->accept ? visitor->accept : "", detail, &visitor->edge->page, &own);
     if (page != PAGE_REDIRECT)
         visitor->error = page_code(page);
-    count_page(visitor, page);
+    if (name)
+        page_add_header(&visitor->edge->page, name, value);
+    visitor_count_page(visitor, page);
     answer(visitor, &own);
+}
+
+void visitor_answer(struct visitor *visitor, enum page page, const char *detail)
+{
+    visitor_answer_with(visitor, page, detail, NULL, NULL);
 }
 
 /* True when it was for an ACME client's files. */
@@ -148,6 +167,7 @@ static void route(struct visitor *visitor, const struct http_request *request)
         return;
     }
     visitor_set_facts(visitor, directory_facts(entry));
+    visitor_keep_credentials(visitor, request);
     if (visitor->facts->type == SOCKET_PASSTHROUGH) /* its key isn't ours, nor is its HTTP */
         visitor_answer(visitor, visitor->is_tls ? PAGE_MISDIRECTED : PAGE_UNKNOWN_NAME, host);
     else if (!answer_redirect(visitor, request))
@@ -162,6 +182,8 @@ static void forward(struct visitor *visitor)
         .visitor = address_format_host(&visitor->visitor, address),
         .proto = visitor->is_tls ? "https" : "http",
         .host_header = visitor->facts->host_header,
+        .client_subject = visitor_subject(visitor),
+        .is_authorized = visitor->facts->access && visitor->facts->access->is_protected,
         .is_trusted = visitor->is_trusted,
         .hold_body = visitor->has_others,
     };
@@ -189,14 +211,18 @@ void visitor_route_request(struct visitor *visitor)
 {
     visitor->needs_route = false;
     visitor_forget_tries(visitor);
-    if (visitor->inbound && visitor->inbound_socket == visitor->facts->id) {
+    if (visitor->inbound && visitor->inbound_socket != visitor->facts->id)
+        visitor_drop_inbound(visitor, true);
+    if (!visitor->inbound && visitor_pass(visitor))
+        return;
+    if (!visitor_admit_request(visitor))
+        return;
+    if (visitor->inbound) {
         visitor->is_reused = true;
         forward(visitor);
         return;
     }
     visitor_drop_inbound(visitor, true);
-    if (visitor_pass(visitor))
-        return;
     visitor_forget_seen(visitor);
     if (!visitor_open(visitor)) {
         answer_no_agent(visitor);
@@ -292,6 +318,7 @@ static void on_done(void *user, const struct http_record *record, bool keeps_ser
     visitor_record_request(visitor, record);
     free(visitor->accept);
     visitor->accept = NULL;
+    visitor_forget_credentials(visitor);
     visitor->has_exchange = visitor->needs_route = visitor->holds_body = false;
     visitor->has_answered = visitor->again = true;
     visitor->error = NULL;

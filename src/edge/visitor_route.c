@@ -138,6 +138,7 @@ void visitor_set_facts(struct visitor *visitor, const struct socket_facts *facts
 {
     if (visitor->facts == facts)
         return;
+    visitor_tell_moved(visitor);
     socket_facts_unref(visitor->facts);
     visitor->facts = facts ? socket_facts_ref((struct socket_facts *)facts) : NULL;
     if (facts && visitor->presence && visitor->presence->socket != facts->id) {
@@ -158,6 +159,8 @@ static void route_port(struct visitor *visitor)
         return;
     }
     visitor_set_facts(visitor, directory_facts(entry));
+    if (!visitor_admit_address(visitor))
+        return;
     if (visitor->facts->type == SOCKET_TLS)
         visitor_start_tls(visitor);
     else

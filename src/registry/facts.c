@@ -46,6 +46,7 @@ struct socket_facts socket_facts_values(const struct socket_facts *facts)
         .description = facts->description,
         .access = facts->access,
         .cloud_authentication = facts->cloud_authentication,
+        .load = facts->load,
     };
     memcpy(values.uuid, facts->uuid, sizeof values.uuid);
     return values;
@@ -67,10 +68,11 @@ struct socket_facts *socket_facts_new(const struct socket_facts *values)
     facts->owner = strdup(values->owner);
     facts->description = values->description ? strdup(values->description) : NULL;
     facts->access = values->access ? socket_access_copy(values->access) : NULL;
+    facts->load = values->load ? socket_load_ref(values->load) : socket_load_new();
     facts->name = strdup(values->name);
     facts->hostname = strdup(values->hostname);
     facts->host_header = values->host_header ? strdup(values->host_header) : NULL;
-    if (!facts->owner || !facts->name || !facts->hostname ||
+    if (!facts->load || !facts->owner || !facts->name || !facts->hostname ||
         (values->host_header && !facts->host_header) ||
         (values->description && !facts->description) || (values->access && !facts->access)) {
         socket_facts_unref(facts);
@@ -95,6 +97,7 @@ void socket_facts_unref(struct socket_facts *facts)
     free(facts->host_header);
     free(facts->description);
     socket_access_free(facts->access);
+    socket_load_unref(facts->load);
     free(facts);
 }
 

@@ -6,7 +6,7 @@
  * visitor accepted after a change finds it.
  *
  * Facts and presences are shared between threads: they are counted by reference, and but for a
- * presence's `busy` nothing in them changes.
+ * presence's `busy` and a socket's load nothing in them changes.
  */
 #pragma once
 
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "registry/access.h"
+#include "registry/load.h"
 #include "registry/uuid.h"
 
 #define REGISTRY_HOST_MAX        253 /* a host name, RFC 1035 */
@@ -53,6 +54,7 @@ struct socket_facts {
     char *host_header; /* what the service gets as Host; NULL: what the visitor sent */
     struct socket_access *access; /* NULL: everybody may visit */
     bool cloud_authentication;    /* always false */
+    struct socket_load *load;     /* goes on as the facts change; in values, NULL: a new one */
 };
 
 /* One tunnel that serves one socket. */

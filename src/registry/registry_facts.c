@@ -76,6 +76,10 @@ int registry_reserve(struct registry *registry, struct socket_facts *facts)
         if (!entry->name_wanted)
             return REGISTRY_MEMORY;
     }
+    if (facts->load != entry->facts->load) { /* nobody else has seen these facts yet */
+        socket_load_unref(facts->load);
+        facts->load = socket_load_ref(entry->facts->load);
+    }
     entry->wanted = socket_facts_ref(facts);
     return REGISTRY_OK;
 }

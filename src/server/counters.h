@@ -52,6 +52,8 @@
     X(edge_service_broken, edge_errors, "error=\"service_broken\"", counter, "")                   \
     X(edge_service_silent, edge_errors, "error=\"service_silent\"", counter, "")                   \
     X(edge_bad_requests, edge_errors, "error=\"bad_request\"", counter, "")                        \
+    X(edge_forbidden, edge_errors, "error=\"forbidden\"", counter, "")                             \
+    X(edge_limited, edge_errors, "error=\"limited\"", counter, "")                                 \
     X(edge_retries, edge_retries, "", counter, "Visits that went to another agent")                \
     X(edge_links, edge_links, "", counter, "Visits joined to another worker's tunnel by a link")
 

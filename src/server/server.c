@@ -256,6 +256,7 @@ static int start_workers(struct server *server, struct worker_setup *setups, cha
         .admission = server->admission,
         .workers = server->workers,
         .visitors = server->edge ? edge_listen_admission(server->edge) : NULL,
+        .guard = server->guard,
         .on_tunnel = server_on_shared_tunnel,
         .on_drained = on_drained,
         .user = server,
@@ -414,6 +415,7 @@ void server_free(struct server *server)
     server_close_listeners(server);
     if (server->worker_count > 0)
         worker_stop_all(server->workers, server->worker_count, server->loop);
+    guard_stop(server->guard);      /* what it still brings is for the workers' loops */
     sockets_close(server->sockets); /* nobody asks any more */
     for (size_t i = 0; i < server->worker_count; i++)
         worker_free(server->workers[i]);
@@ -430,6 +432,7 @@ void server_free(struct server *server)
     if (server->loop)
         loop_free(server->loop); /* runs what the workers reported last */
     edge_listen_free(server->edge);
+    guard_free(server->guard);
     certificate_watch_free(server->certificates);
     admission_free(server->admission);
     free(server->counters);

@@ -73,7 +73,7 @@ int server_edge_new(struct server *server)
     int result = edge_listen_new(server->loop, &host, &server->edge);
     if (result == 0)
         edge_listen_configure(server->edge, server->config);
-    return result;
+    return result < 0 ? result : guard_new(&server->guard);
 }
 
 int server_edge_start(struct server *server, char *error, size_t error_size)

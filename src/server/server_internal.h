@@ -7,6 +7,7 @@
 #include "server/admin.h"
 #include "server/admission.h"
 #include "server/certificate_watch.h"
+#include "edge/guard.h"
 #include "server/edge_listen.h"
 #include "server/server.h"
 #include "server/sockets.h"
@@ -36,7 +37,8 @@ struct server {
     size_t worker_count, next_worker, next_edge;
     struct worker_host host;
     struct admission *admission;
-    struct edge_listen *edge; /* these two are NULL without an edge */
+    struct edge_listen *edge; /* these three are NULL without an edge */
+    struct guard *guard;
     struct sockets *sockets;
     struct certificate_watch *certificates;
     struct auth *auth;

@@ -52,6 +52,8 @@ static void count(void *user, enum edge_count what, int64_t amount)
         [EDGE_COUNT_SERVICE_BROKEN] = offsetof(struct counters, edge_service_broken),
         [EDGE_COUNT_SERVICE_SILENT] = offsetof(struct counters, edge_service_silent),
         [EDGE_COUNT_BAD_REQUESTS] = offsetof(struct counters, edge_bad_requests),
+        [EDGE_COUNT_FORBIDDEN] = offsetof(struct counters, edge_forbidden),
+        [EDGE_COUNT_LIMITED] = offsetof(struct counters, edge_limited),
         [EDGE_COUNT_RETRIES] = offsetof(struct counters, edge_retries),
         [EDGE_COUNT_LINKS] = offsetof(struct counters, edge_links),
     };
@@ -127,6 +129,7 @@ int worker_edge_new(struct worker *worker)
         .pass = pass,
         .pass_tunnel = pass_tunnel,
         .pass_api = pass_api,
+        .guard = worker->host->guard,
         .user = worker,
     };
     if (directory_new(&worker->directory) < 0)
