@@ -42,6 +42,11 @@ uint64_t accounts_now(const struct accounts *accounts)
     return accounts->options.wall_clock();
 }
 
+uint64_t accounts_clock(const struct accounts *accounts)
+{
+    return accounts->options.clock ? accounts->options.clock() : loop_now(accounts->loop);
+}
+
 /* --- What is asked --- */
 
 static struct account *account_of(const struct account_entry *entry)

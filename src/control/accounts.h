@@ -95,6 +95,7 @@ struct accounts_options {
     const unsigned char *jwt_key; /* 32 bytes; copied */
     uint64_t login_lifetime;      /* seconds; 18000 */
     uint64_t (*wall_clock)(void); /* seconds since 1970 */
+    uint64_t (*clock)(void);      /* microseconds, for delays; NULL: the loop's */
     /* Tunnels of a token that was revoked or changed, or of an account that was disabled, are to
      * end; token NULL: all of the owner's. */
     void (*on_revoked)(void *user, const char *owner, const struct device_token *token);

@@ -327,7 +327,7 @@ static void change_hashed(struct question *question)
 {
     struct accounts *accounts = question->accounts;
     const struct account_entry *entry = changing_entry(question);
-    uint64_t now = loop_now(accounts->loop);
+    uint64_t now = accounts_clock(accounts);
     if (question->has_failed || !entry || !entry->account) {
         question_finish(question, question->has_failed ? ACCOUNTS_MEMORY : ACCOUNTS_UNKNOWN);
         return;
@@ -370,7 +370,7 @@ static void change(struct question *question)
         snprintf(question->stored_hash, sizeof question->stored_hash, "%s",
                  entry->account->password_hash);
         question->wait =
-            login_delay_ask(accounts->delay, NULL, entry->email->key, loop_now(accounts->loop));
+            login_delay_ask(accounts->delay, NULL, entry->email->key, accounts_clock(accounts));
         error = question->wait ? ACCOUNTS_WAIT : ACCOUNTS_OK;
         if (!error && strlen(question->current) > SECRET_PASSWORD_MAX)
             error = ACCOUNTS_WRONG;

@@ -172,7 +172,8 @@ void question_finish(struct question *question, int error);
 void question_drop_all(struct accounts *accounts);
 struct question *question_of_work(struct work *work);
 
-uint64_t accounts_now(const struct accounts *accounts); /* seconds since 1970 */
+uint64_t accounts_now(const struct accounts *accounts);   /* seconds since 1970 */
+uint64_t accounts_clock(const struct accounts *accounts); /* microseconds, for delays */
 void accounts_fold_email(const char *email, char ret_key[ACCOUNT_EMAIL_MAX + 1]);
 
 /* enum account_error each; NULL is fine where it may be left out. */

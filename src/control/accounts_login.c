@@ -63,7 +63,7 @@ static int ask_delay(struct question *question)
     const struct accounts *accounts = question->accounts;
     question->wait =
         login_delay_ask(accounts->delay, question->has_address ? &question->address : NULL,
-                        question->email, loop_now(accounts->loop));
+                        question->email, accounts_clock(accounts));
     return question->wait ? ACCOUNTS_WAIT : ACCOUNTS_OK;
 }
 
@@ -71,7 +71,7 @@ static void note_wrong(const struct question *question)
 {
     const struct accounts *accounts = question->accounts;
     login_delay_wrong(accounts->delay, question->has_address ? &question->address : NULL,
-                      question->email, loop_now(accounts->loop));
+                      question->email, accounts_clock(accounts));
 }
 
 static int judge(struct question *question)
@@ -117,8 +117,7 @@ static void login(struct question *question)
     const struct account *account = accounts_find_email(question->accounts, question->email);
     if (account) {
         question->id = account->id;
-        snprintf(question->stored_hash, sizeof question->stored_hash, "%s",
-                 account->password_hash);
+        snprintf(question->stored_hash, sizeof question->stored_hash, "%s", account->password_hash);
     }
     question_work(question, run_verify, verified);
 }

@@ -138,7 +138,7 @@ static void after_revoking(struct question *question)
     question_finish(question, question->error);
 }
 
-static void revoke(struct question *question)
+static void revoke_now(struct question *question)
 {
     const struct token_entry *entry = find_theirs(question);
     if (!entry) {
@@ -163,7 +163,7 @@ void accounts_revoke_token(struct accounts *accounts, uint64_t account, const ch
     question->id = account;
     if (strlen(uuid) < sizeof question->uuid)
         strcpy(question->uuid, uuid);
-    question_post(question, revoke);
+    question_post(question, revoke_now);
 }
 
 /* --- Asked --- */

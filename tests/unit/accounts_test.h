@@ -7,7 +7,7 @@
 #include "control/accounts.h"
 
 static struct accounts *accounts;
-static uint64_t wall;
+static uint64_t wall, ticks;
 
 /* The last that was revoked. */
 static char revoked_owner[ACCOUNT_ID_MAX + 1], revoked_token[ACCOUNT_ID_MAX + 1];
@@ -16,6 +16,11 @@ static int revoked_count;
 static inline uint64_t wall_clock(void)
 {
     return wall;
+}
+
+static inline uint64_t tick_clock(void)
+{
+    return ticks;
 }
 
 static inline void on_revoked(void *user, const char *owner, const struct device_token *token)
@@ -36,6 +41,7 @@ static inline void open_accounts(void)
     const struct accounts_options options = {.jwt_key = key,
                                              .login_lifetime = 18000,
                                              .wall_clock = wall_clock,
+                                             .clock = tick_clock,
                                              .on_revoked = on_revoked,
                                              .is_egress = is_egress};
     open_store();
@@ -59,6 +65,7 @@ static inline void reopen_accounts(void)
 static inline int set_up_accounts(void **state)
 {
     wall = 1767225600; /* 2026-01-01 */
+    ticks = 1;
     revoked_count = 0;
     if (set_up(state) < 0)
         return -1;
