@@ -307,7 +307,8 @@ void api_admin_delete_token(struct api_call *call)
 {
     accounts_each(call->api->accounts, match_tokens_of, call);
     if (call->account_id)
-        accounts_revoke_token(call->api->accounts, call->account_id, call->ids[0], api_token_revoked, call);
+        accounts_revoke_token(call->api->accounts, call->account_id, call->ids[0],
+                              api_token_revoked, call);
     else
         api_answer_unknown(call, "token");
 }

@@ -3,7 +3,8 @@
 
 #include "control/api_internal.h"
 
-#define RULES_MAX 8192 /* of egress rules, and of sockets' names: more than anybody keeps track of */
+#define RULES_MAX                                                                                  \
+    8192 /* of egress rules, and of sockets' names: more than anybody keeps track of */
 
 /* --- As JSON --- */
 
@@ -117,5 +118,6 @@ void api_token_revoked(void *user, int error)
 
 void api_token_delete(struct api_call *call)
 {
-    accounts_revoke_token(call->api->accounts, call->account->id, call->ids[0], api_token_revoked, call);
+    accounts_revoke_token(call->api->accounts, call->account->id, call->ids[0], api_token_revoked,
+                          call);
 }

@@ -23,11 +23,11 @@ static const char *state_name(enum account_state state)
 
 json_t *api_user_json(struct api *api, const struct account *account)
 {
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "user_id", account->uuid,
-                     "user_name", account->email, "name", account->name, "email", account->email,
-                     "sshkey", account->sshkey ? account->sshkey : "", "state",
-                     state_name(account->state), "created", (json_int_t)account->created,
-                     "quota_bytes", (json_int_t)account->quota_bytes, "used_bytes",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "user_id", account->uuid, "user_name",
+                     account->email, "name", account->name, "email", account->email, "sshkey",
+                     account->sshkey ? account->sshkey : "", "state", state_name(account->state),
+                     "created", (json_int_t)account->created, "quota_bytes",
+                     (json_int_t)account->quota_bytes, "used_bytes",
                      (json_int_t)accounts_usage(api->accounts, account->uuid));
 }
 
@@ -113,11 +113,12 @@ static void send_link(struct api *api, const struct account *account)
 
 static void tell_taken(struct api_call *call)
 {
-    send_text(call->api, json_string_value(json_object_get(call->body, "email")),
-              "You have an account already",
-              "Somebody, most likely you, asked for an account with this e-mail address, but "
-              "there is one already.\n\nNothing has changed: log in with its password. If it wasn't "
-              "you who asked, do nothing.\n");
+    send_text(
+        call->api, json_string_value(json_object_get(call->body, "email")),
+        "You have an account already",
+        "Somebody, most likely you, asked for an account with this e-mail address, but "
+        "there is one already.\n\nNothing has changed: log in with its password. If it wasn't "
+        "you who asked, do nothing.\n");
 }
 
 static void registered(void *user, int error, const struct account *account, uint64_t wait)
@@ -202,9 +203,8 @@ void api_user_change(struct api_call *call)
         return;
     api_user_values(&in, false, &values);
     const char *current =
-        values.password
-            ? api_values_needed_text(&in, "current_password", 1, SECRET_PASSWORD_MAX)
-            : NULL;
+        values.password ? api_values_needed_text(&in, "current_password", 1, SECRET_PASSWORD_MAX)
+                        : NULL;
     if (values.email && strcmp(values.email, call->account->email))
         api_values_fault(&in, "email can't be changed: ask the server's operator");
     values.email = NULL;
