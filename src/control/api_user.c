@@ -68,15 +68,14 @@ static const char *read_sshkey(struct api_values *values)
 
 void api_user_values(struct api_values *values, bool needed, struct account_values *ret_values)
 {
-    *ret_values = (struct account_values){
-        .sshkey = read_sshkey(values),
-        .name = needed ? api_values_needed_line(values, "name", 1, ACCOUNT_NAME_MAX)
-                       : api_values_line(values, "name", 1, ACCOUNT_NAME_MAX),
-        .email = needed ? api_values_needed_line(values, "email", 1, ACCOUNT_EMAIL_MAX)
-                        : api_values_line(values, "email", 1, ACCOUNT_EMAIL_MAX),
-        .password = needed ? api_values_needed_text(values, "password", 1, SECRET_PASSWORD_MAX)
-                           : api_values_text(values, "password", 1, SECRET_PASSWORD_MAX),
-    };
+    const char *(*line)(struct api_values *, const char *, size_t, size_t) =
+        needed ? api_values_needed_line : api_values_line;
+    ret_values->name = line(values, "name", 1, ACCOUNT_NAME_MAX);
+    ret_values->email = line(values, "email", 1, ACCOUNT_EMAIL_MAX);
+    ret_values->password = needed
+                               ? api_values_needed_text(values, "password", 1, SECRET_PASSWORD_MAX)
+                               : api_values_text(values, "password", 1, SECRET_PASSWORD_MAX);
+    ret_values->sshkey = read_sshkey(values);
 }
 
 /* --- Registration --- */

@@ -32,13 +32,13 @@ struct rig {
 
 static struct rig rig;
 
-static void rig_settle(void)
+static inline void rig_settle(void)
 {
     while (loop_settle(rig.loop) || rig.api->first_ready)
         ;
 }
 
-static void rig_open(enum api_registration registration)
+static inline void rig_open(enum api_registration registration)
 {
     char error[256];
     const struct api_options options = {registration, "https://api.test"};
@@ -56,13 +56,13 @@ static void rig_open(enum api_registration registration)
     assert_non_null(rig.document);
 }
 
-static int rig_setup(void **state)
+static inline int rig_setup(void **state)
 {
     rig_open(API_OPEN);
     return 0;
 }
 
-static int rig_teardown(void **state)
+static inline int rig_teardown(void **state)
 {
     rig.accounts.is_silent = rig.store.is_silent = rig.host.is_silent = true;
     api_free(rig.api);
@@ -76,7 +76,7 @@ static int rig_teardown(void **state)
     return 0;
 }
 
-static void rig_on_answer(void *user, const struct api_answer *answer)
+static inline void rig_on_answer(void *user, const struct api_answer *answer)
 {
     assert_ptr_equal(user, &rig);
     assert_false(rig.is_answered);
@@ -90,7 +90,7 @@ static void rig_on_answer(void *user, const struct api_answer *answer)
     snprintf(rig.head, sizeof rig.head, "%s", answer->head);
 }
 
-static void rig_clear(void)
+static inline void rig_clear(void)
 {
     rig.is_answered = false;
     json_decref(rig.json);
@@ -98,7 +98,8 @@ static void rig_clear(void)
 }
 
 /* Only asks. */
-static void rig_begin(const char *method, const char *target, const char *body, size_t length)
+static inline void rig_begin(const char *method, const char *target, const char *body,
+                             size_t length)
 {
     char path[2048];
     const char *query = strchr(target, '?');
@@ -123,7 +124,7 @@ static void rig_begin(const char *method, const char *target, const char *body, 
 
 /* --- The description --- */
 
-static const json_t *rig_operation(const char *method, const char *pattern)
+static inline const json_t *rig_operation(const char *method, const char *pattern)
 {
     char lower[16];
     size_t i = 0;
@@ -134,7 +135,7 @@ static const json_t *rig_operation(const char *method, const char *pattern)
 }
 
 /* Follows "$ref". */
-static const json_t *rig_resolve(const json_t *node)
+static inline const json_t *rig_resolve(const json_t *node)
 {
     const char *ref = json_string_value(json_object_get(node, "$ref"));
     if (!ref)
@@ -152,7 +153,7 @@ static const json_t *rig_resolve(const json_t *node)
     return at;
 }
 
-static bool rig_is_type(const char *type, const json_t *value)
+static inline bool rig_is_type(const char *type, const json_t *value)
 {
     return (!strcmp(type, "string") && json_is_string(value)) ||
            (!strcmp(type, "integer") && json_is_integer(value)) ||
@@ -163,7 +164,7 @@ static bool rig_is_type(const char *type, const json_t *value)
 }
 
 /* The part of JSON schema that the document has. NULL, or what doesn't fit. */
-static const char *rig_fault(const json_t *schema, const json_t *value)
+static inline const char *rig_fault(const json_t *schema, const json_t *value)
 {
     const char *key;
     const json_t *part;
@@ -203,7 +204,7 @@ static const char *rig_fault(const json_t *schema, const json_t *value)
 }
 
 /* Is the answer one that the description has? */
-static void rig_check(const char *method, const char *target)
+static inline void rig_check(const char *method, const char *target)
 {
     char path[2048], allow[64], status[16], *ids[API_IDS_MAX] = {0};
     const struct api_route *route;
@@ -239,7 +240,7 @@ static void rig_check(const char *method, const char *target)
         fail_msg("%s %s: %s doesn't fit: %s", method, route->path, fault, rig.body);
 }
 
-static void rig_finish(const char *method, const char *target)
+static inline void rig_finish(const char *method, const char *target)
 {
     rig_settle();
     assert_true(rig.is_answered);
@@ -250,7 +251,7 @@ static void rig_finish(const char *method, const char *target)
     rig_check(method, target);
 }
 
-static int ask_bytes(const char *method, const char *target, const char *body, size_t length)
+static inline int ask_bytes(const char *method, const char *target, const char *body, size_t length)
 {
     rig_begin(method, target, body, length);
     rig_finish(method, target);
@@ -258,14 +259,14 @@ static int ask_bytes(const char *method, const char *target, const char *body, s
 }
 
 /* The status. */
-static int ask(const char *method, const char *target, const char *body)
+static inline int ask(const char *method, const char *target, const char *body)
 {
     return ask_bytes(method, target, body, strlen(body));
 }
 
 /* --- The answer --- */
 
-static const char *text_of(const char *key)
+static inline const char *text_of(const char *key)
 {
     const char *text = json_string_value(json_object_get(rig.json, key));
     if (!text)
@@ -273,12 +274,12 @@ static const char *text_of(const char *key)
     return text;
 }
 
-static json_int_t number_of(const char *key)
+static inline json_int_t number_of(const char *key)
 {
     return json_integer_value(json_object_get(rig.json, key));
 }
 
-static const json_t *error_part(const char *key)
+static inline const json_t *error_part(const char *key)
 {
     return json_object_get(json_object_get(rig.json, "error"), key);
 }

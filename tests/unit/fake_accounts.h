@@ -14,10 +14,11 @@
 #include <strings.h>
 
 #include "control/accounts.h"
+#include "control/login_delay.h"
 #include "net/secret.h"
 #include "net/work.h"
 
-#define FAKE_MAX 64
+#define FAKE_MAX 80
 
 struct accounts {
     struct loop *loop;
@@ -48,6 +49,8 @@ static bool fake_work_is_full;
 
 /* --- Answers that come later --- */
 
+typedef void fake_function(void);
+
 enum fake_kind { FAKE_ACCOUNT, FAKE_LOGIN, FAKE_TOKEN, FAKE_DONE, FAKE_STORED };
 
 struct fake_answer {
@@ -60,11 +63,11 @@ struct fake_answer {
     struct device_token *token;
     const char *text;
     char login[64];
-    void *on_done; /* of its kind */
+    fake_function *on_done; /* of its kind */
     void *user;
 };
 
-static void fake_answer_run(struct loop_message *message)
+static inline void fake_answer_run(struct loop_message *message)
 {
     struct fake_answer *answer = (struct fake_answer *)message;
     const struct account *account = answer->error ? NULL : answer->account;
@@ -96,8 +99,9 @@ static void fake_answer_run(struct loop_message *message)
     free(answer);
 }
 
-static struct fake_answer *fake_answer_post(struct loop *loop, enum fake_kind kind, void *on_done,
-                                            void *user, bool *is_silent)
+static inline struct fake_answer *fake_answer_post(struct loop *loop, enum fake_kind kind,
+                                                   fake_function *on_done, void *user,
+                                                   bool *is_silent)
 {
     struct fake_answer *answer = calloc(1, sizeof *answer);
     answer->message.run = fake_answer_run;
@@ -109,8 +113,8 @@ static struct fake_answer *fake_answer_post(struct loop *loop, enum fake_kind ki
     return answer;
 }
 
-static struct fake_answer *fake_ask(struct accounts *accounts, enum fake_kind kind, void *on_done,
-                                    void *user)
+static inline struct fake_answer *fake_ask(struct accounts *accounts, enum fake_kind kind,
+                                           fake_function *on_done, void *user)
 {
     struct fake_answer *answer =
         fake_answer_post(accounts->loop, kind, on_done, user, &accounts->is_silent);
@@ -162,8 +166,8 @@ void accounts_each(struct accounts *accounts,
 }
 
 /* Borrowed. */
-static struct account *fake_account_add(struct accounts *accounts, const char *email,
-                                        enum account_state state)
+static inline struct account *fake_account_add(struct accounts *accounts, const char *email,
+                                               enum account_state state)
 {
     struct account values = {.id = ++accounts->last_id,
                              .email = (char *)email,
@@ -177,7 +181,8 @@ static struct account *fake_account_add(struct accounts *accounts, const char *e
     return accounts->accounts[accounts->account_count++] = account_new(&values);
 }
 
-static struct account *fake_account_replace(struct accounts *accounts, const struct account *values)
+static inline struct account *fake_account_replace(struct accounts *accounts,
+                                                   const struct account *values)
 {
     for (size_t i = 0; i < accounts->account_count; i++) {
         struct account *old = accounts->accounts[i];
@@ -193,7 +198,7 @@ static struct account *fake_account_replace(struct accounts *accounts, const str
 void accounts_create(struct accounts *accounts, const struct account_values *values, bool confirmed,
                      accounts_on_account *on_done, void *user)
 {
-    struct fake_answer *answer = fake_ask(accounts, FAKE_ACCOUNT, (void *)on_done, user);
+    struct fake_answer *answer = fake_ask(accounts, FAKE_ACCOUNT, (fake_function *)on_done, user);
     if (!answer->error && accounts_find_email(accounts, values->email))
         answer->error = ACCOUNTS_TAKEN;
     if (!answer->error && strlen(values->password) < 8)
@@ -213,7 +218,7 @@ void accounts_create(struct accounts *accounts, const struct account_values *val
 void accounts_confirm(struct accounts *accounts, const char *code, accounts_on_account *on_done,
                       void *user)
 {
-    struct fake_answer *answer = fake_ask(accounts, FAKE_ACCOUNT, (void *)on_done, user);
+    struct fake_answer *answer = fake_ask(accounts, FAKE_ACCOUNT, (fake_function *)on_done, user);
     for (size_t i = 0; !answer->error && i < accounts->account_count; i++) {
         struct account next = *accounts->accounts[i];
         if (!*next.confirm || strcmp(next.confirm, code))
@@ -230,7 +235,7 @@ void accounts_confirm(struct accounts *accounts, const char *code, accounts_on_a
 void accounts_change(struct accounts *accounts, uint64_t id, const struct account_values *values,
                      const char *current, accounts_on_account *on_done, void *user)
 {
-    struct fake_answer *answer = fake_ask(accounts, FAKE_ACCOUNT, (void *)on_done, user);
+    struct fake_answer *answer = fake_ask(accounts, FAKE_ACCOUNT, (fake_function *)on_done, user);
     const struct account *account = accounts_find(accounts, id);
     if (!answer->error && !account)
         answer->error = ACCOUNTS_UNKNOWN;
@@ -254,7 +259,7 @@ void accounts_change(struct accounts *accounts, uint64_t id, const struct accoun
 void accounts_set_state(struct accounts *accounts, uint64_t id, enum account_state state,
                         accounts_on_done *on_done, void *user)
 {
-    struct fake_answer *answer = fake_ask(accounts, FAKE_DONE, (void *)on_done, user);
+    struct fake_answer *answer = fake_ask(accounts, FAKE_DONE, (fake_function *)on_done, user);
     const struct account *account = accounts_find(accounts, id);
     if (answer->error || !account)
         return;
@@ -266,7 +271,7 @@ void accounts_set_state(struct accounts *accounts, uint64_t id, enum account_sta
 void accounts_set_quota(struct accounts *accounts, uint64_t id, uint64_t bytes,
                         accounts_on_done *on_done, void *user)
 {
-    struct fake_answer *answer = fake_ask(accounts, FAKE_DONE, (void *)on_done, user);
+    struct fake_answer *answer = fake_ask(accounts, FAKE_DONE, (fake_function *)on_done, user);
     const struct account *account = accounts_find(accounts, id);
     if (answer->error || !account)
         return;
@@ -277,7 +282,7 @@ void accounts_set_quota(struct accounts *accounts, uint64_t id, uint64_t bytes,
 
 void accounts_remove(struct accounts *accounts, uint64_t id, accounts_on_done *on_done, void *user)
 {
-    struct fake_answer *answer = fake_ask(accounts, FAKE_DONE, (void *)on_done, user);
+    struct fake_answer *answer = fake_ask(accounts, FAKE_DONE, (fake_function *)on_done, user);
     for (size_t i = 0; !answer->error && i < accounts->account_count; i++) {
         if (accounts->accounts[i]->id != id)
             continue;
@@ -293,7 +298,7 @@ uint64_t accounts_usage(const struct accounts *accounts, const char *owner)
 
 /* --- Logins --- */
 
-static void fake_login_make(const struct account *account, char buffer[64])
+static inline void fake_login_make(const struct account *account, char buffer[64])
 {
     snprintf(buffer, 64, "login:%u:%u", (unsigned)account->id, (unsigned)account->gen);
 }
@@ -301,7 +306,7 @@ static void fake_login_make(const struct account *account, char buffer[64])
 void accounts_login(struct accounts *accounts, const char *email, const char *password,
                     const union address *address, accounts_on_login *on_done, void *user)
 {
-    struct fake_answer *answer = fake_ask(accounts, FAKE_LOGIN, (void *)on_done, user);
+    struct fake_answer *answer = fake_ask(accounts, FAKE_LOGIN, (fake_function *)on_done, user);
     struct account *account = accounts_find_email(accounts, email);
     if (!answer->error && (!account || strcmp(account->password_hash, password)))
         answer->error = ACCOUNTS_WRONG;
@@ -352,7 +357,8 @@ int accounts_refresh(struct accounts *accounts, const struct jwt_claims *claims,
 void accounts_logout(struct accounts *accounts, const struct jwt_claims *claims, bool all,
                      accounts_on_done *on_done, void *user)
 {
-    const struct fake_answer *answer = fake_ask(accounts, FAKE_DONE, (void *)on_done, user);
+    const struct fake_answer *answer =
+        fake_ask(accounts, FAKE_DONE, (fake_function *)on_done, user);
     if (!answer->error)
         *(all ? &accounts->logouts_all : &accounts->logouts) += 1;
 }
@@ -363,7 +369,7 @@ void accounts_create_token(struct accounts *accounts, uint64_t account,
                            const struct device_token *values, accounts_on_token *on_done,
                            void *user)
 {
-    struct fake_answer *answer = fake_ask(accounts, FAKE_TOKEN, (void *)on_done, user);
+    struct fake_answer *answer = fake_ask(accounts, FAKE_TOKEN, (fake_function *)on_done, user);
     const struct account *owner = accounts_find(accounts, account);
     if (!answer->error && (!owner || accounts->token_count == FAKE_MAX))
         answer->error = ACCOUNTS_LIMIT;
@@ -383,7 +389,7 @@ void accounts_create_token(struct accounts *accounts, uint64_t account,
 void accounts_revoke_token(struct accounts *accounts, uint64_t account, const char *uuid,
                            accounts_on_done *on_done, void *user)
 {
-    struct fake_answer *answer = fake_ask(accounts, FAKE_DONE, (void *)on_done, user);
+    struct fake_answer *answer = fake_ask(accounts, FAKE_DONE, (fake_function *)on_done, user);
     for (size_t i = 0; !answer->error && i < accounts->token_count; i++) {
         struct device_token *token = accounts->tokens[i];
         if (token->account != account || strcmp(token->uuid, uuid))
@@ -406,7 +412,7 @@ void accounts_each_token(struct accounts *accounts, uint64_t account,
             each(user, accounts->tokens[i], 1700000001);
 }
 
-static void fake_accounts_deinit(struct accounts *accounts)
+static inline void fake_accounts_deinit(struct accounts *accounts)
 {
     while (accounts->account_count)
         account_unref(accounts->accounts[--accounts->account_count]);
@@ -435,12 +441,12 @@ int store_load_tunnels(struct store *store,
     return 0;
 }
 
-static int fake_stored(struct store *store, store_on_done *on_done, void *user)
+static inline int fake_stored(struct store *store, store_on_done *on_done, void *user)
 {
     if (store->refuse)
         return store->refuse;
-    fake_answer_post(store->loop, FAKE_STORED, (void *)on_done, user, &store->is_silent)->text =
-        store->fail;
+    fake_answer_post(store->loop, FAKE_STORED, (fake_function *)on_done, user, &store->is_silent)
+        ->text = store->fail;
     return 0;
 }
 
@@ -465,6 +471,35 @@ int store_remove_tunnel(struct store *store, uint64_t id, store_on_done *on_done
     return error;
 }
 
+/* --- Delays: of all together --- */
+
+struct login_delay {
+    unsigned wrong;
+};
+
+int login_delay_new(struct login_delay **ret_delay)
+{
+    *ret_delay = calloc(1, sizeof **ret_delay);
+    return 0;
+}
+
+void login_delay_free(struct login_delay *delay)
+{
+    free(delay);
+}
+
+uint64_t login_delay_ask(const struct login_delay *delay, const union address *address,
+                         const char *account, uint64_t now)
+{
+    return delay->wrong > 5 ? 1000000 : 0;
+}
+
+void login_delay_wrong(struct login_delay *delay, const union address *address,
+                       const char *account, uint64_t now)
+{
+    delay->wrong++;
+}
+
 /* --- Hashing --- */
 
 int secret_hash_password(const char *password, char ret_hash[SECRET_HASH_MAX])
@@ -481,7 +516,7 @@ int work_queue_new(struct loop *loop, unsigned threads, unsigned most_waiting,
     return 0;
 }
 
-static void fake_work_run(struct loop_message *message)
+static inline void fake_work_run(struct loop_message *message)
 {
     struct work *work = (struct work *)((char *)message - offsetof(struct work, message));
     work->run(work);

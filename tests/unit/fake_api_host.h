@@ -37,7 +37,7 @@ struct fake_change {
     void *user;
 };
 
-static void fake_change_run(struct loop_message *message)
+static inline void fake_change_run(struct loop_message *message)
 {
     static const struct api_tunnel tunnels[] = {
         {"00000000-0000-4000-8000-000000000001", "192.0.2.1:4000", "", 7, 1700000000, 1500, 2, 10,
@@ -68,7 +68,7 @@ static void fake_change_run(struct loop_message *message)
     free(change);
 }
 
-static struct fake_change *fake_change_post(struct fake_host *host, void *user)
+static inline struct fake_change *fake_change_post(struct fake_host *host, void *user)
 {
     struct fake_change *change = calloc(1, sizeof *change);
     change->message.run = fake_change_run;
@@ -80,8 +80,8 @@ static struct fake_change *fake_change_post(struct fake_host *host, void *user)
     return change;
 }
 
-static struct socket_facts *fake_socket_add(struct fake_host *host,
-                                            const struct socket_claim *claim)
+static inline struct socket_facts *fake_socket_add(struct fake_host *host,
+                                                   const struct socket_claim *claim)
 {
     char hostname[REGISTRY_HOST_MAX + 16];
     struct socket_facts values = {.id = ++host->last_id,
@@ -110,10 +110,10 @@ static struct socket_facts *fake_socket_add(struct fake_host *host,
 }
 
 /* As the registry has it: the owner's socket of that name is found again. */
-static void fake_claim_socket(void *user, const struct socket_claim *claim,
-                              void (*on_done)(void *done_user, int error,
-                                              struct socket_facts *facts),
-                              void *done_user)
+static inline void fake_claim_socket(void *user, const struct socket_claim *claim,
+                                     void (*on_done)(void *done_user, int error,
+                                                     struct socket_facts *facts),
+                                     void *done_user)
 {
     struct fake_host *host = user;
     struct fake_change *change = fake_change_post(host, done_user);
@@ -131,10 +131,10 @@ static void fake_claim_socket(void *user, const struct socket_claim *claim,
         change->facts = socket_facts_ref(fake_socket_add(host, claim));
 }
 
-static void fake_change_socket(void *user, struct socket_facts *facts,
-                               void (*on_done)(void *done_user, int error,
-                                               struct socket_facts *facts),
-                               void *done_user)
+static inline void fake_change_socket(void *user, struct socket_facts *facts,
+                                      void (*on_done)(void *done_user, int error,
+                                                      struct socket_facts *facts),
+                                      void *done_user)
 {
     struct fake_host *host = user;
     struct fake_change *change = fake_change_post(host, done_user);
@@ -148,8 +148,8 @@ static void fake_change_socket(void *user, struct socket_facts *facts,
         }
 }
 
-static void fake_remove_socket(void *user, uint64_t id, void (*on_done)(void *done_user, int error),
-                               void *done_user)
+static inline void fake_remove_socket(void *user, uint64_t id,
+                                      void (*on_done)(void *done_user, int error), void *done_user)
 {
     struct fake_host *host = user;
     struct fake_change *change = fake_change_post(host, done_user);
@@ -168,7 +168,7 @@ static void fake_remove_socket(void *user, uint64_t id, void (*on_done)(void *do
     change->error = REGISTRY_UNKNOWN;
 }
 
-static struct socket_facts *fake_find_socket(void *user, const char *uuid)
+static inline struct socket_facts *fake_find_socket(void *user, const char *uuid)
 {
     struct fake_host *host = user;
     for (size_t i = 0; i < host->count; i++)
@@ -177,10 +177,10 @@ static struct socket_facts *fake_find_socket(void *user, const char *uuid)
     return NULL;
 }
 
-static void fake_each_socket(void *user, const char *owner,
-                             void (*each)(void *each_user, struct socket_facts *facts,
-                                          size_t agents),
-                             void *each_user)
+static inline void fake_each_socket(void *user, const char *owner,
+                                    void (*each)(void *each_user, struct socket_facts *facts,
+                                                 size_t agents),
+                                    void *each_user)
 {
     struct fake_host *host = user;
     host->renders++;
@@ -189,22 +189,22 @@ static void fake_each_socket(void *user, const char *owner,
             each(each_user, host->sockets[i], host->agents[i]);
 }
 
-static uint64_t fake_sockets_version(void *user, const char *owner)
+static inline uint64_t fake_sockets_version(void *user, const char *owner)
 {
     return ((struct fake_host *)user)->version;
 }
 
-static void fake_list_tunnels(void *user, const char *owner,
-                              void (*each)(void *done_user, const struct api_tunnel *tunnel),
-                              void (*on_done)(void *done_user), void *done_user)
+static inline void fake_list_tunnels(void *user, const char *owner,
+                                     void (*each)(void *done_user, const struct api_tunnel *tunnel),
+                                     void (*on_done)(void *done_user), void *done_user)
 {
     struct fake_change *change = fake_change_post(user, done_user);
     change->each = each;
     change->on_listed = on_done;
 }
 
-static void fake_close_tunnel(void *user, uint64_t id, void (*on_done)(void *done_user, bool found),
-                              void *done_user)
+static inline void fake_close_tunnel(void *user, uint64_t id,
+                                     void (*on_done)(void *done_user, bool found), void *done_user)
 {
     struct fake_host *host = user;
     struct fake_change *change = fake_change_post(host, done_user);
@@ -213,7 +213,8 @@ static void fake_close_tunnel(void *user, uint64_t id, void (*on_done)(void *don
     host->closed = id;
 }
 
-static void fake_socket_url(void *user, const struct socket_facts *facts, char *buffer, size_t size)
+static inline void fake_socket_url(void *user, const struct socket_facts *facts, char *buffer,
+                                   size_t size)
 {
     if (facts->port)
         snprintf(buffer, size, "%s:%u", facts->hostname, facts->port);
@@ -221,12 +222,12 @@ static void fake_socket_url(void *user, const struct socket_facts *facts, char *
         snprintf(buffer, size, "https://%s", facts->hostname);
 }
 
-static const char *fake_tunnel_server(void *user)
+static inline const char *fake_tunnel_server(void *user)
 {
     return "tunnel.test:5005";
 }
 
-static void fake_send_mail(void *user, const char *to, const char *subject, const char *text)
+static inline void fake_send_mail(void *user, const char *to, const char *subject, const char *text)
 {
     struct fake_host *host = user;
     host->mails++;
@@ -234,8 +235,8 @@ static void fake_send_mail(void *user, const char *to, const char *subject, cons
     snprintf(host->mail_text, sizeof host->mail_text, "%s\n%s", subject, text);
 }
 
-static int fake_backup(void *user, const char *file,
-                       void (*on_done)(void *done_user, const char *error), void *done_user)
+static inline int fake_backup(void *user, const char *file,
+                              void (*on_done)(void *done_user, const char *error), void *done_user)
 {
     struct fake_host *host = user;
     if (host->backup_refuse)
@@ -244,7 +245,7 @@ static int fake_backup(void *user, const char *file,
     return 0;
 }
 
-static struct api_host fake_host_calls(struct fake_host *host)
+static inline struct api_host fake_host_calls(struct fake_host *host)
 {
     return (struct api_host){
         .claim_socket = fake_claim_socket,
@@ -263,7 +264,7 @@ static struct api_host fake_host_calls(struct fake_host *host)
     };
 }
 
-static void fake_host_deinit(struct fake_host *host)
+static inline void fake_host_deinit(struct fake_host *host)
 {
     while (host->count)
         socket_facts_unref(host->sockets[--host->count]);
