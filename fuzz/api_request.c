@@ -7,6 +7,7 @@
  */
 #include <stdint.h>
 
+#include "../tests/unit/fake_accounts.h"
 #include "../tests/unit/fake_api_host.h"
 
 #include <jansson.h>

@@ -9,6 +9,7 @@
 
 #include "control/api_internal.h"
 #include "control/api_openapi.h"
+#include "fake_accounts.h"
 #include "fake_api_host.h"
 
 struct rig {

@@ -392,7 +392,7 @@ void accounts_revoke_token(struct accounts *accounts, uint64_t account, const ch
     struct fake_answer *answer = fake_ask(accounts, FAKE_DONE, (fake_function *)on_done, user);
     for (size_t i = 0; !answer->error && i < accounts->token_count; i++) {
         struct device_token *token = accounts->tokens[i];
-        if (token->account != account || strcmp(token->uuid, uuid))
+        if ((account && token->account != account) || strcmp(token->uuid, uuid))
             continue;
         device_token_unref(token);
         accounts->tokens[i] = accounts->tokens[--accounts->token_count];
@@ -408,7 +408,7 @@ void accounts_each_token(struct accounts *accounts, uint64_t account,
                          void *user)
 {
     for (size_t i = 0; i < accounts->token_count; i++)
-        if (accounts->tokens[i]->account == account)
+        if (!account || accounts->tokens[i]->account == account)
             each(user, accounts->tokens[i], 1700000001);
 }
 
@@ -494,8 +494,8 @@ uint64_t login_delay_ask(const struct login_delay *delay, const union address *a
     return delay->wrong > 5 ? 1000000 : 0;
 }
 
-void login_delay_wrong(struct login_delay *delay, const union address *address,
-                       const char *account, uint64_t now)
+void login_delay_wrong(struct login_delay *delay, const union address *address, const char *account,
+                       uint64_t now)
 {
     delay->wrong++;
 }

@@ -1,8 +1,11 @@
 /* The server as the API sees it, in memory: sockets, live tunnels, mails. */
 #pragma once
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "control/api.h"
-#include "fake_accounts.h"
 
 #define FAKE_SOCKETS_MAX 1100
 
@@ -111,13 +114,13 @@ static inline struct socket_facts *fake_socket_add(struct fake_host *host,
 
 /* As the registry has it: the owner's socket of that name is found again. */
 static inline void fake_claim_socket(void *user, const struct socket_claim *claim,
-                                     void (*on_done)(void *done_user, int error,
-                                                     struct socket_facts *facts),
+                                     void (*told)(void *done_user, int error,
+                                                  struct socket_facts *facts),
                                      void *done_user)
 {
     struct fake_host *host = user;
     struct fake_change *change = fake_change_post(host, done_user);
-    change->on_facts = on_done;
+    change->on_facts = told;
     for (size_t i = 0; !change->error && i < host->count; i++)
         if (!strcmp(host->sockets[i]->owner, claim->owner) &&
             !strcmp(host->sockets[i]->name, claim->name)) {
@@ -132,13 +135,13 @@ static inline void fake_claim_socket(void *user, const struct socket_claim *clai
 }
 
 static inline void fake_change_socket(void *user, struct socket_facts *facts,
-                                      void (*on_done)(void *done_user, int error,
-                                                      struct socket_facts *facts),
+                                      void (*told)(void *done_user, int error,
+                                                   struct socket_facts *facts),
                                       void *done_user)
 {
     struct fake_host *host = user;
     struct fake_change *change = fake_change_post(host, done_user);
-    change->on_facts = on_done;
+    change->on_facts = told;
     for (size_t i = 0; !change->error && i < host->count; i++)
         if (host->sockets[i]->id == facts->id) {
             socket_facts_unref(host->sockets[i]);
@@ -149,11 +152,11 @@ static inline void fake_change_socket(void *user, struct socket_facts *facts,
 }
 
 static inline void fake_remove_socket(void *user, uint64_t id,
-                                      void (*on_done)(void *done_user, int error), void *done_user)
+                                      void (*told)(void *done_user, int error), void *done_user)
 {
     struct fake_host *host = user;
     struct fake_change *change = fake_change_post(host, done_user);
-    change->on_done = on_done;
+    change->on_done = told;
     if (change->error)
         return;
     for (size_t i = 0; i < host->count; i++)
@@ -196,19 +199,19 @@ static inline uint64_t fake_sockets_version(void *user, const char *owner)
 
 static inline void fake_list_tunnels(void *user, const char *owner,
                                      void (*each)(void *done_user, const struct api_tunnel *tunnel),
-                                     void (*on_done)(void *done_user), void *done_user)
+                                     void (*told)(void *done_user), void *done_user)
 {
     struct fake_change *change = fake_change_post(user, done_user);
     change->each = each;
-    change->on_listed = on_done;
+    change->on_listed = told;
 }
 
 static inline void fake_close_tunnel(void *user, uint64_t id,
-                                     void (*on_done)(void *done_user, bool found), void *done_user)
+                                     void (*told)(void *done_user, bool found), void *done_user)
 {
     struct fake_host *host = user;
     struct fake_change *change = fake_change_post(host, done_user);
-    change->on_found = on_done;
+    change->on_found = told;
     change->found = id == 7;
     host->closed = id;
 }
@@ -236,12 +239,12 @@ static inline void fake_send_mail(void *user, const char *to, const char *subjec
 }
 
 static inline int fake_backup(void *user, const char *file,
-                              void (*on_done)(void *done_user, const char *error), void *done_user)
+                              void (*told)(void *done_user, const char *error), void *done_user)
 {
     struct fake_host *host = user;
     if (host->backup_refuse)
         return host->backup_refuse;
-    fake_change_post(host, done_user)->on_backup = on_done;
+    fake_change_post(host, done_user)->on_backup = told;
     return 0;
 }
 
