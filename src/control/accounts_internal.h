@@ -23,7 +23,7 @@
 #include <uthash.h>
 
 #include "control/accounts.h"
-#include "control/login_delay.h"
+#include "net/login_delay.h"
 #include "net/secret.h"
 #include "net/timer.h"
 #include "net/work.h"

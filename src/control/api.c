@@ -153,13 +153,13 @@ static bool is_json_type(const char *type)
 static bool take_body(struct api_call *call, const struct api_request *request)
 {
     char reason[128];
+    if (!call->route->has_body)
+        return true;
     if (request->body_length > API_BODY_MAX) {
         api_answer_error(call, 413, "BODY_TOO_LARGE", 0, "the body has more than %d bytes",
                          API_BODY_MAX);
         return false;
     }
-    if (!call->route->has_body)
-        return true;
     if (request->body_length && !is_json_type(request->content_type)) {
         api_answer_error(call, 415, "NOT_JSON", 0, "the body must be application/json");
         return false;

@@ -26,8 +26,8 @@ struct api_request {
     const char *content_type;          /* "" without */
     const char *body;                  /* NUL-terminated beyond body_length */
     size_t body_length;
-    union address address; /* the client's */
-    bool is_operator;      /* by the admin socket: /admin/... is there */
+    union address address;     /* the client's */
+    bool is_operator;          /* by the admin socket: /admin/... is there */
     const char *if_none_match; /* "" or NULL without */
 };
 

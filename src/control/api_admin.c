@@ -247,35 +247,24 @@ void api_admin_delete_user(struct api_call *call)
 
 /* --- Device tokens --- */
 
-struct listing {
-    struct api_call *call;
-    const struct account *account;
-};
-
 static void list_token(void *user, const struct device_token *token, uint64_t last_used)
 {
-    struct listing *listing = user;
+    struct api_call *call = user;
     json_t *object = api_token_json(token, last_used);
     if (object &&
-        (json_object_set_new(object, "user_id", json_string(listing->account->uuid)) < 0 ||
-         json_object_set_new(object, "email", json_string(listing->account->email)) < 0)) {
+        (json_object_set_new(object, "user_id", json_string(token->owner)) < 0 ||
+         json_object_set_new(object, "email",
+                             json_string(api_socket_user_name(call->api, token->owner))) < 0)) {
         json_decref(object);
         object = NULL;
     }
-    api_list_append(listing->call, object);
-}
-
-static void list_tokens_of(void *user, const struct account *account)
-{
-    struct api_call *call = user;
-    struct listing listing = {call, account};
-    accounts_each_token(call->api->accounts, account->id, list_token, &listing);
+    api_list_append(call, object);
 }
 
 void api_admin_list_tokens(struct api_call *call)
 {
     call->list = json_array();
-    accounts_each(call->api->accounts, list_tokens_of, call);
+    accounts_each_token(call->api->accounts, 0, list_token, call);
     api_answer_list(call);
 }
 
@@ -290,24 +279,7 @@ void api_admin_create_token(struct api_call *call)
         api_token_make(call, account->id);
 }
 
-static void match_token(void *user, const struct device_token *token, uint64_t last_used)
-{
-    struct api_call *call = user;
-    if (!strcmp(token->uuid, call->ids[0]))
-        call->account_id = token->account;
-}
-
-static void match_tokens_of(void *user, const struct account *account)
-{
-    struct api_call *call = user;
-    accounts_each_token(call->api->accounts, account->id, match_token, call);
-}
-
 void api_admin_delete_token(struct api_call *call)
 {
-    accounts_each(call->api->accounts, match_tokens_of, call);
-    if (call->account_id)
-        accounts_revoke_token(call->api->accounts, call->account_id, call->ids[0], api_token_revoked, call);
-    else
-        api_answer_unknown(call, "token");
+    accounts_revoke_token(call->api->accounts, 0, call->ids[0], api_token_revoked, call);
 }

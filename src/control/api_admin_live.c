@@ -11,7 +11,7 @@ static void list_socket(void *user, struct socket_facts *facts, size_t agents)
 {
     struct api_call *call = user;
     api_list_append(call, api_socket_json(call->api, facts, agents,
-                                 api_socket_user_name(call->api, facts->owner)));
+                                          api_socket_user_name(call->api, facts->owner)));
 }
 
 void api_admin_list_sockets(struct api_call *call)
@@ -64,14 +64,14 @@ void api_admin_delete_socket(struct api_call *call)
 static void list_tunnel(void *user, const struct api_tunnel *tunnel)
 {
     struct api_call *call = user;
-    api_list_append(call,
-           json_pack("{s:I,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I}", "tunnel_id",
-                     (json_int_t)tunnel->id, "owner", tunnel->owner, "user_name",
-                     api_socket_user_name(call->api, tunnel->owner), "address", tunnel->address,
-                     "token_id", tunnel->token, "since", (json_int_t)tunnel->since, "rtt",
-                     (json_int_t)tunnel->rtt, "substreams", (json_int_t)tunnel->substreams,
-                     "bytes_in", (json_int_t)tunnel->bytes_in, "bytes_out",
-                     (json_int_t)tunnel->bytes_out));
+    api_list_append(call, json_pack("{s:I,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I}", "tunnel_id",
+                                    (json_int_t)tunnel->id, "owner", tunnel->owner, "user_name",
+                                    api_socket_user_name(call->api, tunnel->owner), "address",
+                                    tunnel->address, "token_id", tunnel->token, "since",
+                                    (json_int_t)tunnel->since, "rtt", (json_int_t)tunnel->rtt,
+                                    "substreams", (json_int_t)tunnel->substreams, "bytes_in",
+                                    (json_int_t)tunnel->bytes_in, "bytes_out",
+                                    (json_int_t)tunnel->bytes_out));
 }
 
 static void tunnels_listed(void *user)

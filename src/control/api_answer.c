@@ -179,8 +179,8 @@ static struct verdict find_verdict(const struct verdict *verdicts, size_t count,
 
 void api_answer_account_error(struct api_call *call, int error, uint64_t wait)
 {
-    struct verdict verdict = find_verdict(
-        account_verdicts, sizeof account_verdicts / sizeof account_verdicts[0], error);
+    struct verdict verdict =
+        find_verdict(account_verdicts, sizeof account_verdicts / sizeof account_verdicts[0], error);
     uint64_t seconds = (wait + 999999) / 1000000;
     if (error == ACCOUNTS_WAIT && seconds > 1)
         verdict.retry_after = seconds < 86400 ? (unsigned)seconds : 86400;

@@ -123,8 +123,8 @@ struct api_text *api_cache_get(struct api *api, struct account *account)
         free(entry);
         return NULL;
     }
-    *entry = (struct api_cache_entry){
-        .account = account_ref(account), .version = version, .text = text};
+    *entry =
+        (struct api_cache_entry){.account = account_ref(account), .version = version, .text = text};
     push_entry(api, entry);
     if (++api->cached > CACHE_MAX) {
         struct api_cache_entry *last = entry;

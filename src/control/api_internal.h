@@ -8,9 +8,9 @@
  *   api_cache.c            rendered lists of sockets
  *   api_password.c         a socket's password is hashed beside the loop
  *   api_login.c, api_user.c, api_token.c, api_page.c, api_openapi.c
- *   api_socket.c           sockets; api_socket_json.c: one as JSON, api_socket_values.c: one from it
- *   api_tunnel.c           a socket's tunnels; api_tunnels.c: the index of them
- *   api_admin.c            the operator's users; api_admin_live.c: the rest that is the operator's
+ *   api_socket.c           sockets; api_socket_json.c: one as JSON, api_socket_values.c: one from
+ * it api_tunnel.c           a socket's tunnels; api_tunnels.c: the index of them api_admin.c the
+ * operator's users; api_admin_live.c: the rest that is the operator's
  *
  * A handler runs once for a request, and sees to it that one of the api_answer_...() is called once
  * for it, then or later.

@@ -49,8 +49,9 @@ int api_json_parse(const char *text, size_t length, json_t **ret_object, char *r
             /* jansson's own words quote what was sent. */
             snprintf(reason, size, "the body isn't JSON: a fault in line %d, column %d%s",
                      error.line, error.column,
-                     json_error_code(&error) == json_error_duplicate_key ? " (a key that is there twice)"
-                                                                         : "");
+                     json_error_code(&error) == json_error_duplicate_key
+                         ? " (a key that is there twice)"
+                         : "");
         return -1;
     }
     if (!json_is_object(object)) {
@@ -158,8 +159,7 @@ void api_values_number(struct api_values *values, const char *key, uint64_t most
     if (!json_is_integer(value))
         api_values_fault(values, "%s must be a number without a fraction", key);
     else if (number < 0 || (uint64_t)number > most)
-        api_values_fault(values, "%s must be a number of 0 to %llu", key,
-                         (unsigned long long)most);
+        api_values_fault(values, "%s must be a number of 0 to %llu", key, (unsigned long long)most);
     else
         *ret_number = (uint64_t)number;
 }
@@ -183,9 +183,8 @@ static long measure(struct api_values *values, const char *key, const json_t *li
         const json_t *item = json_array_get(list, i);
         const char *text = json_string_value(item);
         if (!text || !*text || !is_line(text) || strchr(text, ',')) {
-            api_values_fault(values,
-                             "%s must be a list of texts without commas and control characters",
-                             key);
+            api_values_fault(
+                values, "%s must be a list of texts without commas and control characters", key);
             return -1;
         }
         length += json_string_length(item) + 1;

@@ -109,8 +109,7 @@ static void claim(struct api_call *call)
         .type = (enum socket_type)values->type,
         .hostname = values->hostname,
         .https_only = values->https_only,
-        .host_header =
-            values->host_header && *values->host_header ? values->host_header : NULL,
+        .host_header = values->host_header && *values->host_header ? values->host_header : NULL,
         .description = values->description,
         .access = values->has_access ? values->access : NULL,
     };

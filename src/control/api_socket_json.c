@@ -19,22 +19,22 @@ static json_t *prefixes_json(const struct prefix *prefixes, size_t count)
 }
 
 /* What the existing client looks at. */
-static json_t *known_json(struct api *api, const struct socket_facts *facts,
-                          const char *user_name, const struct socket_access *access)
+static json_t *known_json(struct api *api, const struct socket_facts *facts, const char *user_name,
+                          const struct socket_access *access)
 {
     json_t *ports = json_array(), *tunnels = api_tunnels_json(api, facts);
     if (facts->port && ports)
         json_array_append_new(ports, json_integer(facts->port));
     /* "o" with NULL fails, and frees the others. */
-    return json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:o,s:b,s:s,s:s,s:o,s:b,s:[],s:[]}", "socket_id", facts->uuid,
-        "dnsname", facts->hostname, "name", facts->name, "description",
-        facts->description ? facts->description : "", "socket_type",
-        socket_type_name(facts->type), "socket_tcp_ports", ports, "protected_socket",
-        access->is_protected, "protected_username", access->username ? access->username : "",
-        "user_name", user_name, "tunnels", tunnels, "cloud_authentication_enabled",
-        facts->cloud_authentication, "cloud_authentication_email_allowed_addressses",
-        "cloud_authentication_email_allowed_domains");
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:b,s:s,s:s,s:o,s:b,s:[],s:[]}", "socket_id",
+                     facts->uuid, "dnsname", facts->hostname, "name", facts->name, "description",
+                     facts->description ? facts->description : "", "socket_type",
+                     socket_type_name(facts->type), "socket_tcp_ports", ports, "protected_socket",
+                     access->is_protected, "protected_username",
+                     access->username ? access->username : "", "user_name", user_name, "tunnels",
+                     tunnels, "cloud_authentication_enabled", facts->cloud_authentication,
+                     "cloud_authentication_email_allowed_addressses",
+                     "cloud_authentication_email_allowed_domains");
 }
 
 static json_t *own_json(struct api *api, const struct socket_facts *facts, size_t agents,
@@ -90,6 +90,6 @@ void api_socket_answer(struct api_call *call, const struct socket_facts *facts)
     struct api *api = call->api;
     struct count count = {facts->id, 0};
     api->host.each_socket(api->host.user, facts->owner, count_agents, &count);
-    api_answer_json(call, api_socket_json(api, facts, count.agents,
-                                          api_socket_user_name(api, facts->owner)));
+    api_answer_json(
+        call, api_socket_json(api, facts, count.agents, api_socket_user_name(api, facts->owner)));
 }

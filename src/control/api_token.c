@@ -3,7 +3,8 @@
 
 #include "control/api_internal.h"
 
-#define RULES_MAX 8192 /* of egress rules, and of sockets' names: more than anybody keeps track of */
+#define RULES_MAX                                                                                  \
+    8192 /* of egress rules, and of sockets' names: more than anybody keeps track of */
 
 /* --- As JSON --- */
 
@@ -69,6 +70,8 @@ static void created(void *user, int error, const struct device_token *token, con
 static char *read_sockets(struct api_values *in)
 {
     char *sockets = api_values_joined(in, "sockets", RULES_MAX);
+    if (sockets && !strcmp(sockets, "-"))
+        api_values_fault(in, "sockets can't hold \"-\" alone: for none, give an empty list");
     if (!sockets || *sockets)
         return sockets;
     free(sockets);
@@ -81,12 +84,11 @@ static char *read_sockets(struct api_values *in)
 void api_token_make(struct api_call *call, uint64_t account)
 {
     struct api_values in = {.object = call->body};
-    struct device_token values = {
-        .name = (char *)api_values_needed_line(&in, "name", 1, ACCOUNT_NAME_MAX),
-        .egress_allow = api_values_joined(&in, "egress_allow", RULES_MAX),
-        .egress_deny = api_values_joined(&in, "egress_deny", RULES_MAX),
-        .sockets = read_sockets(&in),
-    };
+    struct device_token values = {0};
+    values.name = (char *)api_values_needed_line(&in, "name", 1, ACCOUNT_NAME_MAX);
+    values.egress_allow = api_values_joined(&in, "egress_allow", RULES_MAX);
+    values.egress_deny = api_values_joined(&in, "egress_deny", RULES_MAX);
+    values.sockets = read_sockets(&in);
     api_values_number32(&in, "max_tunnels", &values.max_tunnels);
     api_values_number32(&in, "max_substreams", &values.max_substreams);
     api_values_number(&in, "bytes_per_second", INT64_MAX, &values.bytes_per_second);
@@ -117,5 +119,6 @@ void api_token_revoked(void *user, int error)
 
 void api_token_delete(struct api_call *call)
 {
-    accounts_revoke_token(call->api->accounts, call->account->id, call->ids[0], api_token_revoked, call);
+    accounts_revoke_token(call->api->accounts, call->account->id, call->ids[0], api_token_revoked,
+                          call);
 }

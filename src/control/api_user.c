@@ -23,11 +23,11 @@ static const char *state_name(enum account_state state)
 
 json_t *api_user_json(struct api *api, const struct account *account)
 {
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "user_id", account->uuid,
-                     "user_name", account->email, "name", account->name, "email", account->email,
-                     "sshkey", account->sshkey ? account->sshkey : "", "state",
-                     state_name(account->state), "created", (json_int_t)account->created,
-                     "quota_bytes", (json_int_t)account->quota_bytes, "used_bytes",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "user_id", account->uuid, "user_name",
+                     account->email, "name", account->name, "email", account->email, "sshkey",
+                     account->sshkey ? account->sshkey : "", "state", state_name(account->state),
+                     "created", (json_int_t)account->created, "quota_bytes",
+                     (json_int_t)account->quota_bytes, "used_bytes",
                      (json_int_t)accounts_usage(api->accounts, account->uuid));
 }
 
@@ -68,15 +68,14 @@ static const char *read_sshkey(struct api_values *values)
 
 void api_user_values(struct api_values *values, bool needed, struct account_values *ret_values)
 {
-    *ret_values = (struct account_values){
-        .sshkey = read_sshkey(values),
-        .name = needed ? api_values_needed_line(values, "name", 1, ACCOUNT_NAME_MAX)
-                       : api_values_line(values, "name", 1, ACCOUNT_NAME_MAX),
-        .email = needed ? api_values_needed_line(values, "email", 1, ACCOUNT_EMAIL_MAX)
-                        : api_values_line(values, "email", 1, ACCOUNT_EMAIL_MAX),
-        .password = needed ? api_values_needed_text(values, "password", 1, SECRET_PASSWORD_MAX)
-                           : api_values_text(values, "password", 1, SECRET_PASSWORD_MAX),
-    };
+    const char *(*line)(struct api_values *, const char *, size_t, size_t) =
+        needed ? api_values_needed_line : api_values_line;
+    ret_values->name = line(values, "name", 1, ACCOUNT_NAME_MAX);
+    ret_values->email = line(values, "email", 1, ACCOUNT_EMAIL_MAX);
+    ret_values->password = needed
+                               ? api_values_needed_text(values, "password", 1, SECRET_PASSWORD_MAX)
+                               : api_values_text(values, "password", 1, SECRET_PASSWORD_MAX);
+    ret_values->sshkey = read_sshkey(values);
 }
 
 /* --- Registration --- */
@@ -113,11 +112,12 @@ static void send_link(struct api *api, const struct account *account)
 
 static void tell_taken(struct api_call *call)
 {
-    send_text(call->api, json_string_value(json_object_get(call->body, "email")),
-              "You have an account already",
-              "Somebody, most likely you, asked for an account with this e-mail address, but "
-              "there is one already.\n\nNothing has changed: log in with its password. If it wasn't "
-              "you who asked, do nothing.\n");
+    send_text(
+        call->api, json_string_value(json_object_get(call->body, "email")),
+        "You have an account already",
+        "Somebody, most likely you, asked for an account with this e-mail address, but "
+        "there is one already.\n\nNothing has changed: log in with its password. If it wasn't "
+        "you who asked, do nothing.\n");
 }
 
 static void registered(void *user, int error, const struct account *account, uint64_t wait)
@@ -202,9 +202,8 @@ void api_user_change(struct api_call *call)
         return;
     api_user_values(&in, false, &values);
     const char *current =
-        values.password
-            ? api_values_needed_text(&in, "current_password", 1, SECRET_PASSWORD_MAX)
-            : NULL;
+        values.password ? api_values_needed_text(&in, "current_password", 1, SECRET_PASSWORD_MAX)
+                        : NULL;
     if (values.email && strcmp(values.email, call->account->email))
         api_values_fault(&in, "email can't be changed: ask the server's operator");
     values.email = NULL;

@@ -25,4 +25,5 @@ def main():
     print(f"const size_t {name}_size = sizeof {name}_text - 1;")
 
 
-main()
+if __name__ == "__main__":
+    main()
