@@ -105,10 +105,8 @@ struct edge_host {
     void (*pass)(void *user, unsigned worker, struct edge_passed *passed);
     /* On EDGE_SHARED: it turned out to be a device. Takes it, for a tunnel; it counts as gone. */
     void (*pass_tunnel)(void *user, struct edge_passed *passed);
-<<<<<<< HEAD
     /* It asked for config->api_host in its ClientHello, which is among the bytes read. As above. */
     void (*pass_api)(void *user, struct edge_passed *passed);
-=======
     /* Has the socket's owner moved all the bytes that its quota allows? Asked for each visit. NULL:
      * there are no quotas. */
     bool (*is_exhausted)(void *user, const struct socket_facts *facts);
@@ -118,7 +116,6 @@ struct edge_host {
     /* Borrowed, shared by all workers; it outlives the edge. NULL: nobody gets into protected
      * sockets, and visitors' rates are without limit. */
     struct guard *guard;
->>>>>>> access
     void *user;
 };
 
