@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "net/mail_text.h"
@@ -20,6 +21,9 @@
 #include "net/work.h"
 
 #define TIMEOUT UINT64_C(60000000)
+
+/* At a time for one mail: IPv6 and IPv4 are tried side by side. */
+#define SOCKETS_MAX 4
 
 struct mail {
     struct work work;
@@ -30,13 +34,15 @@ struct mail {
     struct curl_slist *to;
     char *text;
     size_t length, sent;
+    int fds[SOCKETS_MAX]; /* open ones, -1 for none; under the sender's mutex */
     /* What came of it */
     CURLcode code;
     long status;
     char error[CURL_ERROR_SIZE];
 };
 
-/* The mails' threads read it, and nobody writes to it while there is one; but for the two last. */
+/* The mails' threads read it, and nobody writes to it while there is one; but for the three last.
+ */
 struct mail_sender {
     struct work_queue *queue;
     struct mail_address from;
@@ -45,7 +51,8 @@ struct mail_sender {
     uint64_t timeout;
     bool is_local;          /* smtp:// to this machine */
     atomic_bool is_closing; /* what is under way gives up */
-    struct mail *open;      /* the loop's */
+    pthread_mutex_t mutex;
+    struct mail *open; /* the loop's */
 };
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
@@ -156,10 +163,52 @@ static size_t drop_bytes(char *bytes, size_t size, size_t count, void *user)
     return size * count;
 }
 
-/* As libcurl's own, and not to be inherited by children. */
+/* In place of `was`. False when there is none. */
+static bool replace_fd(struct mail *mail, int was, int fd)
+{
+    for (int i = 0; i < SOCKETS_MAX; i++) {
+        if (mail->fds[i] == was) {
+            mail->fds[i] = fd;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Not to be inherited by children, and known to whom ends it all: libcurl waits up to two minutes
+ * for an answer to QUIT, and asks nobody meanwhile. */
 static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    struct mail *mail = user;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    pthread_mutex_lock(&mail->sender->mutex);
+    bool is_kept = !atomic_load(&mail->sender->is_closing) && replace_fd(mail, -1, fd);
+    pthread_mutex_unlock(&mail->sender->mutex);
+    if (!is_kept)
+        close(fd);
+    return is_kept ? fd : CURL_SOCKET_BAD;
+}
+
+static int close_socket(void *user, curl_socket_t fd)
+{
+    struct mail *mail = user;
+    pthread_mutex_lock(&mail->sender->mutex);
+    replace_fd(mail, fd, -1);
+    close(fd);
+    pthread_mutex_unlock(&mail->sender->mutex);
+    return 0;
+}
+
+/* No more is awaited from the mail's servers: QUIT is said, but its answer isn't heard. */
+static void shut_down(struct mail *mail, int how)
+{
+    pthread_mutex_lock(&mail->sender->mutex);
+    for (int i = 0; i < SOCKETS_MAX; i++)
+        if (mail->fds[i] >= 0)
+            shutdown(mail->fds[i], how);
+    pthread_mutex_unlock(&mail->sender->mutex);
 }
 
 /* libcurl has a default of its own, which SSL_CERT_FILE doesn't change. */
@@ -191,6 +240,11 @@ static CURLcode configure(struct mail *mail, CURL *easy)
     SET(CURLOPT_XFERINFOFUNCTION, go_on);
     SET(CURLOPT_XFERINFODATA, mail);
     SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    SET(CURLOPT_OPENSOCKETDATA, mail);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    SET(CURLOPT_CLOSESOCKETDATA, mail);
+    /* of each answer, which the one above doesn't hold for after a mail that was refused */
+    SET(CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)((sender->timeout + 999999) / 1000000));
     SET(CURLOPT_CAINFO, sender->ca_file);
     SET(CURLOPT_CAPATH, NULL);
     SET(CURLOPT_USE_SSL, (long)(sender->is_local ? CURLUSESSL_TRY : CURLUSESSL_ALL));
@@ -224,6 +278,7 @@ static void mail_run(struct work *work)
         mail->code = curl_easy_perform(easy);
     if (easy)
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &mail->status);
+    shut_down(mail, SHUT_RD);
     curl_easy_cleanup(easy);
 }
 
@@ -310,6 +365,8 @@ int mail_send(struct mail_sender *sender, const char *to, const char *subject, c
     mail->sender = sender;
     mail->on_done = on_done;
     mail->user = user;
+    for (int i = 0; i < SOCKETS_MAX; i++)
+        mail->fds[i] = -1;
     DL_APPEND(sender->open, mail);
     int error = mail_write(mail, to, subject, text);
     if (error == 0)
@@ -328,6 +385,7 @@ int mail_new(struct loop *loop, const struct mail_options *options, struct mail_
     struct mail_sender *sender = calloc(1, sizeof *sender);
     if (!sender)
         return fail(error, error_size, "out of memory");
+    pthread_mutex_init(&sender->mutex, NULL);
     sender->timeout = options->timeout ? options->timeout : TIMEOUT;
     int result = take_url(sender, options->url, error, error_size);
     if (result == 0 && mail_address_parse(options->from, &sender->from) < 0)
@@ -350,9 +408,12 @@ void mail_free(struct mail_sender *sender)
     if (!sender)
         return;
     atomic_store(&sender->is_closing, true);
+    DL_FOREACH(sender->open, mail)
+    shut_down(mail, SHUT_RDWR);
     work_queue_free(sender->queue);
     DL_FOREACH_SAFE(sender->open, mail, next)
     mail->sender = NULL; /* its `done` is still to come */
+    pthread_mutex_destroy(&sender->mutex);
     free(sender->url);
     free(sender->user);
     free(sender->password);
