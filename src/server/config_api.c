@@ -82,5 +82,6 @@ void config_api_url(const struct config *config, const union address *listener, 
     else if (config->api_host && config->edge.https_port)
         format_url(config->api_host, config->edge.https_port, buffer, size);
     else
-        snprintf(buffer, size, "https://%s", listener ? address_format(listener, text) : "localhost");
+        snprintf(buffer, size, "https://%s",
+                 listener ? address_format(listener, text) : "localhost");
 }

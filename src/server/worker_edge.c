@@ -4,7 +4,11 @@
 #include <stdlib.h>
 
 #include "registry/directory.h"
+#include "server/grant.h"
 #include "server/inbound.h"
+#include "server/tunnel.h"
+
+#define TRIED_MAX 8 /* agents of one socket here; who has more isn't held up by a quota */
 
 static int open_inbound(void *user, struct presence *presence, const char *visitor,
                         const struct inbound_callbacks *callbacks, void *callbacks_user,
@@ -112,6 +116,29 @@ static void pass_api(void *user, struct edge_passed *passed)
     pass_other(user, passed, true);
 }
 
+/* The tokens of all agents here have used up their bytes: there is nobody to lead a visitor to. What
+ * serves on another worker is asked there. */
+static bool is_exhausted(void *user, const struct socket_facts *facts)
+{
+    struct worker *worker = user;
+    struct presence *tried[TRIED_MAX], *presence;
+    size_t count = 0;
+    bool any = false;
+    const struct directory_entry *entry = directory_find_id(worker->directory, facts->id);
+    while (entry && count < TRIED_MAX &&
+           (presence = directory_pick(worker->directory, entry, tried, count))) {
+        const struct tunnel_ref *ref = &presence->ref;
+        tried[count++] = presence;
+        if (ref->worker != worker->index)
+            return false;
+        const struct tunnel *tunnel = worker_find(worker, ref->slot, ref->generation);
+        if (tunnel && !grant_is_exhausted(tunnel->grant))
+            return false;
+        any |= tunnel != NULL;
+    }
+    return any;
+}
+
 static struct edge_setup setup_of(const struct worker *worker)
 {
     return (struct edge_setup){&worker->setup.config->edge, worker->setup.tls_edge};
@@ -129,6 +156,7 @@ int worker_edge_new(struct worker *worker)
         .pass = pass,
         .pass_tunnel = pass_tunnel,
         .pass_api = pass_api,
+        .is_exhausted = is_exhausted,
         .guard = worker->host->guard,
         .user = worker,
     };
