@@ -225,6 +225,8 @@ static void ask(struct api_client *client)
     request.address = client->address;
     request.is_operator = client->is_operator;
     client->is_asking = true;
+    if (client->listener->options.on_asked)
+        client->listener->options.on_asked(client->listener->options.user, request.path);
     timer_stop(&client->timer); /* the API answers, or the client goes */
     api_handle(client->listener->api, &request, on_answer, client);
 }

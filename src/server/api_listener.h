@@ -24,7 +24,9 @@ struct api_listener_options {
                                 are heard  (SO_PEERCRED) */
     size_t most_connections; /* 1024; those of the unix socket have 32 of their own */
     uint64_t timeout;        /* for a request, and between requests; 30 s */
-    /* A request was answered; path: "" for one that couldn't be read. NULL: nobody counts. */
+    /* A request is under way, and was answered; path: "" for one that couldn't be read. NULL:
+     * nobody counts. */
+    void (*on_asked)(void *user, const char *path);
     void (*on_answered)(void *user, const char *path, int status);
     void *user;
 };

@@ -60,9 +60,9 @@ void auth_free(struct auth *auth);
 #define AUTH_TOKEN_MAX PLEX_TOKEN_MAX
 
 /* A question from a worker's loop: fill it, post it with auth_ask(); `answered` runs on `reply_to`
- * as a message with result, owner and grant set, and frees it with auth_question_free(). The token is
- * wiped as soon as it isn't needed. Checks under way are bounded (64 at once, 1024 waiting, each at
- * most as long as a check may last; beyond: AUTH_SYSTEM_ERROR). Questions about one token at one
+ * as a message with result, owner and grant set, and frees it with auth_question_free(). The token
+ * is wiped as soon as it isn't needed. Checks under way are bounded (64 at once, 1024 waiting, each
+ * at most as long as a check may last; beyond: AUTH_SYSTEM_ERROR). Questions about one token at one
  * time share its check. */
 struct auth_question {
     struct loop_message message; /* first */

@@ -44,6 +44,14 @@ static int add_rules(struct egress_rules *rules, const char *list, add_rule *add
     return 0;
 }
 
+bool grant_are_rules(const char *list)
+{
+    struct egress_rules rules = {0};
+    bool is_good = add_rules(&rules, list, egress_add_deny) == 0;
+    egress_deinit(&rules);
+    return is_good;
+}
+
 static int take_token(struct grant *grant, const struct device_token *token)
 {
     grant->token = token->id;

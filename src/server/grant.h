@@ -43,6 +43,9 @@ struct grant *grant_new(const char *owner, const struct device_token *token)
 struct grant *grant_ref(struct grant *grant);
 void grant_unref(struct grant *grant); /* NULL is fine */
 
+/* Are these rules as --egress-allow has them, with commas between? */
+bool grant_are_rules(const char *list);
+
 /* All of these take a NULL grant, of a tunnel without one: it allows everything. */
 
 /* May this token serve a socket of this name or host name? Either may be NULL. */

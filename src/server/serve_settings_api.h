@@ -40,7 +40,6 @@
         .environment = "STREAMPLEX_SMTP_URL",
         .placeholder = "URL",
         .help = "Where mails are handed in: smtps://USER:PASSWORD@HOST, or smtp://HOST:PORT.",
-        .reloadable = true,
         .secret = true,
     },
     {
@@ -50,7 +49,6 @@
         .environment = "STREAMPLEX_SMTP_FROM",
         .placeholder = "ADDRESS",
         .help = "Who these mails are from.",
-        .reloadable = true,
     },
     {
         .name = "login-lifetime",

@@ -249,12 +249,12 @@ static enum written write_records(struct tunnel *tunnel)
     for (int i = 0; conn_can_write(tunnel->conn); i++) {
         if (i == WRITES_PER_TURN)
             return WRITTEN_SHARE;
-        size_t room = tunnel->finish_reason ? sizeof worker->out
-                                            : room_to_move(tunnel, sizeof worker->out);
+        size_t room =
+            tunnel->finish_reason ? sizeof worker->out : room_to_move(tunnel, sizeof worker->out);
         if (!room)
             return WRITTEN_TILL_FULL;
-        size_t size = plex_session_pull(tunnel->session, worker->out, room,
-                                        loop_update_now(worker->loop));
+        size_t size =
+            plex_session_pull(tunnel->session, worker->out, room, loop_update_now(worker->loop));
         if (size == 0)
             return WRITTEN_ALL;
         grant_count(tunnel->grant, size);
@@ -307,7 +307,8 @@ static void service(struct loop_deferred *deferred)
         return;
     }
     arm(tunnel);
-    if ((tunnel->read_on && !tunnel->throttled) || (written == WRITTEN_SHARE && plex_session_has_output(tunnel->session)))
+    if ((tunnel->read_on && !tunnel->throttled) ||
+        (written == WRITTEN_SHARE && plex_session_has_output(tunnel->session)))
         loop_defer_next(worker->loop, &tunnel->service);
     note_credit(worker);
 }
@@ -455,7 +456,8 @@ void tunnel_configure(struct tunnel *tunnel)
     if (tunnel->session) {
         if (tunnel->plex)
             narrow(tunnel->plex, tunnel);
-        plex_session_configure(tunnel->session, tunnel->plex ? tunnel->plex : &tunnel->worker->plex);
+        plex_session_configure(tunnel->session,
+                               tunnel->plex ? tunnel->plex : &tunnel->worker->plex);
         arm(tunnel);
     }
 }
@@ -555,6 +557,7 @@ static void decide(struct tunnel *tunnel, enum auth_result result, const char *o
     case AUTH_ACCEPTED:
         accept_token(tunnel, owner, grant);
         break;
+    case AUTH_NOT_MINE: /* a judge's word, which auth.c keeps to itself */
     case AUTH_REFUSED:
         refuse_token(tunnel, false);
         break;

@@ -116,8 +116,8 @@ static void pass_api(void *user, struct edge_passed *passed)
     pass_other(user, passed, true);
 }
 
-/* The tokens of all agents here have used up their bytes: there is nobody to lead a visitor to. What
- * serves on another worker is asked there. */
+/* The tokens of all agents here have used up their bytes: there is nobody to lead a visitor to.
+ * What serves on another worker is asked there. */
 static bool is_exhausted(void *user, const struct socket_facts *facts)
 {
     struct worker *worker = user;
