@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edge/http_rules.h"
+
 /* --- Refusing --- */
 
 static enum api_read refuse(struct api_reader *reader, int status)
@@ -115,6 +117,8 @@ static enum api_read take_head(struct api_reader *reader, const char *bytes, siz
     struct http_head head;
     struct parts parts;
     int status = http_head_parse_request(bytes, length, &head);
+    if (!status)
+        status = http_rules_request(&head);
     if (status)
         return refuse(reader, status);
     if (!find_parts(&head, &parts))

@@ -3,12 +3,12 @@
 import http.client
 import json
 import os
-import re
 import socket
 import ssl
 
-from edge import EdgeServer
+from edge import EdgeServer, EdgeTest
 from plex import WAIT
+from server import certificates
 
 PASSWORD = "correct horse battery"
 
@@ -50,7 +50,7 @@ class ApiServer(EdgeServer):
 
     def connection(self, port=None, name="localhost"):
         """An HTTPS connection to the API. name: what is asked for, and verified."""
-        context = ssl.create_default_context(cafile=self.edge_ca)
+        context = ssl.create_default_context(cafile=certificates().ca if name == "localhost" else self.edge_ca)
         connection = http.client.HTTPSConnection(name, port or self.api_port, timeout=WAIT, context=context)
         plain = socket.create_connection(("127.0.0.1", port or self.api_port), WAIT)
         connection.sock = context.wrap_socket(plain, server_hostname=name)
@@ -87,7 +87,7 @@ class ApiServer(EdgeServer):
 
     def add_user(self, email="ann@example.com", name="Ann", password=PASSWORD):
         """An account that the operator makes; its values."""
-        answer = self.admin("POST", "/user", {"name": name, "email": email, "password": password})
+        answer = self.admin("POST", "/admin/user", {"name": name, "email": email, "password": password})
         assert answer.status in (200, 201), answer
         return answer.json
 
@@ -102,5 +102,16 @@ class ApiServer(EdgeServer):
         assert answer.status in (200, 201), answer
         return answer.json["token"], answer.json["token_id"]
 
-    def log_lines(self, pattern):
-        return [line for line in self.lines if re.search(pattern, line)]
+
+class ApiTest(EdgeTest):
+    """A test case with one server with accounts for all its tests."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = ApiServer(*cls.arguments, **cls.options)
+
+    def account(self):
+        """An account of this test's own: (its values, its login)."""
+        email = self.id().rsplit(".", 1)[1][:50] + "@example.com"
+        user = self.server.add_user(email)
+        return user, self.server.login(email)
