@@ -12,6 +12,8 @@
 
 #include "base/address.h"
 #include "control/accounts.h"
+#include "control/store.h"
+#include "net/loop.h"
 #include "registry/registry.h"
 
 struct api;
@@ -24,8 +26,9 @@ struct api_request {
     const char *content_type;          /* "" without */
     const char *body;                  /* NUL-terminated beyond body_length */
     size_t body_length;
-    union address address; /* the client's */
-    bool is_operator;      /* by the admin socket: /admin/... is there */
+    union address address;     /* the client's */
+    bool is_operator;          /* by the admin socket: /admin/... is there */
+    const char *if_none_match; /* "" or NULL without */
 };
 
 struct api_answer {
@@ -36,7 +39,8 @@ struct api_answer {
     size_t body_length;
 };
 
-/* The answer is borrowed until return. Comes once, never before api_handle() returns. */
+/* The answer is borrowed until return. Comes once, never before api_handle() returns. That to HEAD
+ * has GET's body: the listener leaves it out. */
 typedef void api_on_answer(void *user, const struct api_answer *answer);
 
 /* A tunnel, as the operator and the API see it. */
@@ -91,12 +95,18 @@ struct api_options {
     const char *public_url; /* "https://api.example": for the link of a confirmation */
 };
 
-int api_new(struct accounts *accounts, struct store *store, const struct api_host *host,
-            const struct api_options *options, struct api **ret_api)
-    __attribute__((warn_unused_result));
+/* Loads the tunnels of sockets from the store. host and options are copied. 0, or -1 with a
+ * sentence. */
+int api_new(struct loop *loop, struct accounts *accounts, struct store *store,
+            const struct api_host *host, const struct api_options *options, struct api **ret_api,
+            char *error, size_t error_size) __attribute__((warn_unused_result));
+/* After a reload; whatever the host's URLs depend on may have changed, too. 0, or -1 without
+ * memory, and then all is as before. */
 int api_configure(struct api *api, const struct api_options *options)
     __attribute__((warn_unused_result));
-void api_free(struct api *api); /* NULL is fine; open requests end without an answer */
+/* Open requests end without an answer. Neither accounts, nor store, nor host may call back what it
+ * was asked any more: free it in the turn in which they are closed. NULL is fine. */
+void api_free(struct api *api);
 /* Strings of the request are borrowed until this returns. */
 void api_handle(struct api *api, const struct api_request *request, api_on_answer *on_answer,
                 void *user);

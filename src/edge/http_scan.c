@@ -110,6 +110,10 @@ enum http_scanned http_scan_feed(struct http_scan *scan, const char *bytes, size
                                  size_t *ret_taken)
 {
     for (size_t i = 0; i < length; i++) {
+        /* Most of a head is values. */
+        while (scan->state == VALUE && i + 1 < length &&
+               http_text_is_value((unsigned char)bytes[i]))
+            i++;
         scan->state = (uint8_t)scan_byte(scan, (unsigned char)bytes[i]);
         if (scan->state == BAD)
             return HTTP_SCANNED_BAD;

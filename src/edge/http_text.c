@@ -74,8 +74,3 @@ bool http_text_is_token(unsigned char byte)
         return false;
     }
 }
-
-bool http_text_is_value(unsigned char byte)
-{
-    return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
-}

@@ -19,4 +19,7 @@ bool http_text_same(struct http_text a, struct http_text b);
 bool http_text_next(struct http_text *list, struct http_text *ret_element);
 /* May this byte stand in a token (RFC 9110 5.6.2), in a field's value or a reason (5.5)? */
 bool http_text_is_token(unsigned char byte);
-bool http_text_is_value(unsigned char byte);
+static inline bool http_text_is_value(unsigned char byte)
+{
+    return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+}

@@ -35,7 +35,7 @@ static void clear_exchange(struct http_visit *visit)
     visit->waiting = NULL;
     visit->sent = NULL;
     visit->sent_length = 0;
-    visit->is_http10 = visit->is_head = visit->closes = visit->expects = false;
+    visit->is_http10 = visit->is_head = visit->closes = false;
     visit->is_held = visit->has_answer = visit->has_bytes = visit->body_begun = false;
     visit->service_keeps = false;
     visit->status = 0;

@@ -35,6 +35,7 @@ struct http_request {
     const char *host;   /* lower case, without port and final dot; "" for HTTP/1.0 without Host */
     const char *accept; /* "" when there is none */
     const char *expect; /* likewise */
+    const char *authorization; /* likewise, and "" when there are several */
     bool has_body;
     bool is_http10;
     bool is_upgrade; /* to something that is passed on */
@@ -84,10 +85,10 @@ enum http_visit_state http_visit_state(const struct http_visit *visit);
 /* Would it take bytes? Read from neither side while it doesn't: that is the back-pressure. */
 bool http_visit_wants_visitor(const struct http_visit *visit);
 bool http_visit_wants_service(const struct http_visit *visit);
-/* Takes all of at most 65536 bytes. Bad requests are answered by the visit itself (400, 408, 417,
- * 421, 431, 501, 505 ...: on_done tells, state CLOSING). Bad answers of the service are answered
- * 502 where nothing of the answer was passed on, else the state becomes CLOSING (the visitor must
- * see that it isn't whole: abort). */
+/* Takes all of at most 65536 bytes. Bad requests are answered by the visit itself (400, 405, 417,
+ * 431, 501, 505: on_done tells, state CLOSING). Bad answers of the service are answered 502 where
+ * nothing of the answer was passed on, else the state becomes CLOSING (the visitor must see that it
+ * isn't whole: abort). */
 void http_visit_feed_visitor(struct http_visit *visit, const void *bytes, size_t length);
 /* While no exchange is under way, bytes of a service connection that was kept are dropped. They
  * mean that it must not carry another request, whose answer they would seem to be: close it. */
@@ -118,11 +119,14 @@ void http_visit_drop_visitor_output(struct http_visit *visit, size_t length);
 
 /* What the head gets on its way. Texts are borrowed until return. */
 struct http_forward {
-    const char *visitor;     /* the visitor's address, "192.0.2.1" or "2001:db8::1" */
-    const char *proto;       /* "https" or "http", as the visitor sees it */
-    const char *host_header; /* Host for the service; NULL: what the visitor sent */
-    bool is_trusted;         /* forwarding headers that came with it are kept and added to */
-    bool hold_body;          /* no body goes on before http_visit_release_body() */
+    const char *visitor;        /* the visitor's address, "192.0.2.1" or "2001:db8::1" */
+    const char *proto;          /* "https" or "http", as the visitor sees it */
+    const char *host_header;    /* Host for the service; NULL: what the visitor sent */
+    const char *client_subject; /* of the certificate that the visitor proved, or NULL: what it
+                                   says of one itself is dropped in any case */
+    bool is_authorized;         /* by us: its Authorization was for us alone, and is dropped */
+    bool is_trusted;            /* forwarding headers that came with it are kept and added to */
+    bool hold_body;             /* no body goes on before http_visit_release_body() */
 };
 /* ROUTING -> EXCHANGE. */
 void http_visit_forward(struct http_visit *visit, const struct http_forward *forward);

@@ -31,8 +31,6 @@ static void forget_sent(struct http_visit *visit)
 static void pass_interim(struct http_visit *visit, const struct http_head *head)
 {
     struct http_write_answer how = {.framing = HTTP_FRAMING_NONE};
-    if (head->status == 100)
-        visit->expects = false;
     if (!visit->is_http10)
         (void)write_head(visit, head, &how);
 }

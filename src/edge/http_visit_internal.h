@@ -42,7 +42,6 @@ struct http_visit {
     bool is_http10 : 1;
     bool is_head : 1;       /* method HEAD */
     bool closes : 1;        /* the visitor's connection, after it */
-    bool expects : 1;       /* the visitor waits for a 100 */
     bool is_held : 1;       /* the body, by the caller */
     bool has_answer : 1;    /* a final answer's head was passed on */
     bool has_bytes : 1;     /* anything came from the service */

@@ -30,7 +30,6 @@ static void begin_exchange(struct http_visit *visit)
     visit->is_http10 = head->minor == 0;
     visit->is_head = http_text_is(head->method, "HEAD");
     visit->closes = head->closes;
-    visit->expects = head->expects;
     http_body_init(&visit->request_body, head->framing, head->length, head->framing);
 }
 
@@ -44,6 +43,7 @@ static void tell_request(struct http_visit *visit)
         .host = visit->texts.host,
         .accept = visit->texts.accept,
         .expect = visit->texts.expect,
+        .authorization = visit->texts.authorization,
         .has_body = !http_visit_request_is_over(visit),
         .is_http10 = visit->is_http10,
         .is_upgrade = head->is_upgrade,

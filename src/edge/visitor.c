@@ -133,6 +133,7 @@ static void on_readable(struct conn *conn)
         visitor_first_bytes(visitor);
         return;
     }
+    visitor->can_read = true;
     if (visitor->phase == VISITOR_RAW && visitor->is_joined)
         relay_readable(&visitor->relay);
     visitor_work(visitor);
@@ -199,7 +200,8 @@ void visitor_start_tls(struct visitor *visitor)
         visitor_close(visitor, false, "NO_TLS");
         return;
     }
-    visitor_arm(visitor);
+    if (visitor_require_certificate(visitor))
+        visitor_arm(visitor);
 }
 
 /* --- Life --- */
@@ -274,6 +276,9 @@ void visitor_new(struct edge *edge, struct edge_passed *passed)
 void visitor_free(struct visitor *visitor)
 {
     visitor_forget_tries(visitor);
+    visitor_forget_credentials(visitor);
+    socket_facts_unref(visitor->certified);
+    free(visitor->subject);
     presence_unref(visitor->presence);
     socket_facts_unref(visitor->facts);
     free(visitor->seen);
@@ -284,6 +289,8 @@ void visitor_free(struct visitor *visitor)
 void visitor_forget(struct visitor *visitor)
 {
     visitor->phase = VISITOR_OVER;
+    proof_abandon(visitor);
+    visitor_leave_place(visitor);
     timer_stop(&visitor->timer);
     loop_undefer(visitor->edge->loop, &visitor->deferred);
     relay_deinit(&visitor->relay);

@@ -60,8 +60,10 @@ static bool read_visitor(struct visitor *visitor)
         return false;
     size_t room = keeps_seen(visitor) ? FIRST_READ : sizeof edge->scratch;
     ssize_t n = conn_read(visitor->conn, edge->scratch, room);
-    if (n == CONN_WAIT)
+    if (n == CONN_WAIT) {
+        visitor->can_read = false;
         return false;
+    }
     if (n == CONN_END) {
         visitor->visitor_ended = visitor->again = true;
         http_visit_visitor_ended(visitor->http);
@@ -164,7 +166,7 @@ static void settle_state(struct visitor *visitor)
         break;
     case HTTP_VISIT_CLOSING:
         http_visit_visitor_output(visitor->http, &length);
-        if (visitor->is_cut || http_visit_is_broken(visitor->http))
+        if (http_visit_is_broken(visitor->http))
             visitor_close(visitor, false, "SERVICE_BROKEN");
         else if (!length)
             visitor_close(visitor, true, "closed");
@@ -187,7 +189,7 @@ static void settle(struct visitor *visitor)
         visitor_forget_seen(visitor);
     if (visitor->is_stale)
         visitor_drop_inbound(visitor, true);
-    if (visitor->needs_route)
+    if (visitor->needs_route && visitor->access != VISITOR_ACCESS_PROVING)
         visitor_route_request(visitor);
     if (visitor->phase == VISITOR_HTTP)
         settle_state(visitor);
@@ -215,6 +217,17 @@ static void pass_on(struct visitor *visitor)
     visitor->busy = false;
 }
 
+/* Is there anything to pull? To be asked for nothing costs the tunnel a round for each piece of an
+ * answer. */
+static bool has_request(const struct visitor *visitor)
+{
+    size_t length;
+    if (!is_pulled(visitor))
+        return false;
+    http_visit_service_output(visitor->http, &length);
+    return length || visitor->can_read || visitor->service_ended;
+}
+
 void visitor_http_work(struct visitor *visitor)
 {
     for (int round = 0; round < ROUNDS_MAX; round++) {
@@ -227,7 +240,7 @@ void visitor_http_work(struct visitor *visitor)
     }
     if (visitor->phase == VISITOR_HTTP && visitor->again)
         loop_defer_next(visitor->edge->loop, &visitor->deferred);
-    if (visitor->phase == VISITOR_HTTP && is_pulled(visitor))
+    if (visitor->phase == VISITOR_HTTP && has_request(visitor))
         visitor->inbound->ops->ready(visitor->inbound);
     visitor_arm(visitor);
 }
@@ -236,6 +249,7 @@ void visitor_http_start(struct visitor *visitor)
 {
     struct edge *edge = visitor->edge;
     visitor->phase = VISITOR_HTTP;
+    visitor->can_read = true;
     visitor->http_options = (struct http_visit_options){
         .head_max = edge->setup.config->head_max,
         .is_tls = visitor->is_tls,

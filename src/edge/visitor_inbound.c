@@ -67,6 +67,7 @@ static void on_data(void *user, const void *bytes, size_t length)
     if (visitor->phase == VISITOR_RAW && !visitor->answer_at)
         visitor->answer_at = loop_update_now(visitor->edge->loop);
     count_bytes(visitor, EDGE_COUNT_BYTES_OUT, &visitor->bytes_out, length);
+    visitor_note_moved(visitor, length);
     visitor->busy = true;
     relay_push(&visitor->relay, bytes, length);
     visitor->busy = false;
@@ -91,6 +92,7 @@ static size_t on_pull(void *user, void *buffer, size_t capacity)
     size_t n = relay_pull(&visitor->relay, buffer, capacity);
     visitor->busy = false;
     count_bytes(visitor, EDGE_COUNT_BYTES_IN, &visitor->bytes_in, n);
+    visitor_note_moved(visitor, n);
     /* In a pull an inbound may not be closed. */
     if (visitor->again)
         visitor_work_later(visitor);
@@ -230,6 +232,7 @@ void visitor_drop_inbound(struct visitor *visitor, bool orderly)
 {
     struct inbound *inbound = visitor->inbound;
     visitor->inbound = NULL;
+    visitor_tell_moved(visitor);
     if (inbound) {
         visitor->substream = inbound->ops->substream(inbound);
         if (orderly)

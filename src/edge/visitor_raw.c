@@ -27,6 +27,8 @@ void visitor_raw_start(struct visitor *visitor)
     visitor->phase = VISITOR_RAW;
     visitor->request_at = visitor->accepted_at;
     edge_count(edge, EDGE_COUNT_VISITS, 1);
+    if (!visitor_admit_connection(visitor))
+        return;
     if (!try_open(visitor)) {
         edge_count(edge, EDGE_COUNT_NO_AGENT, 1);
         visitor_close(visitor, false, page_code(PAGE_NO_AGENT));

@@ -1,5 +1,5 @@
-/* What libcurl carries for us, on a loop: its multi interface, for http_client.h and mail.h. For
- * src/net alone.
+/* What libcurl carries for us, on a loop: its multi interface, for http_client.h. For src/net
+ * alone.
  *
  * Names are looked up by libcurl's own resolver, which is a thread a lookup in Debian's build: fine
  * for a few calls to servers that the operator named. */

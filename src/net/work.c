@@ -28,10 +28,10 @@ static void deliver(struct loop_message *message)
 }
 
 /* The object is the loop's after this. */
-static void hand_back(struct work_queue *queue, struct work *work)
+static void hand_back(struct work *work)
 {
     work->message.run = deliver;
-    loop_post(queue->loop, &work->message);
+    loop_post(work->loop, &work->message);
 }
 
 static struct work *take_first(struct work_queue *queue)
@@ -58,7 +58,7 @@ static void *run_thread(void *user)
         }
         pthread_mutex_unlock(&queue->mutex);
         work->run(work);
-        hand_back(queue, work);
+        hand_back(work);
         pthread_mutex_lock(&queue->mutex);
     }
     pthread_mutex_unlock(&queue->mutex);
@@ -102,6 +102,12 @@ int work_queue_new(struct loop *loop, unsigned threads, unsigned most_waiting,
 
 int work_queue_add(struct work_queue *queue, struct work *work)
 {
+    return work_queue_add_for(queue, queue->loop, work);
+}
+
+int work_queue_add_for(struct work_queue *queue, struct loop *loop, struct work *work)
+{
+    work->loop = loop;
     work->next = NULL;
     pthread_mutex_lock(&queue->mutex);
     bool is_full = queue->waiting >= queue->most_waiting;
@@ -127,7 +133,7 @@ void work_queue_free(struct work_queue *queue)
     for (unsigned i = 0; i < queue->thread_count; i++)
         pthread_join(queue->threads[i], NULL);
     while ((work = take_first(queue)))
-        hand_back(queue, work);
+        hand_back(work);
     pthread_cond_destroy(&queue->more);
     pthread_mutex_destroy(&queue->mutex);
     free(queue);

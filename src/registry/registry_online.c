@@ -135,6 +135,19 @@ void registry_offline(struct registry *registry, struct tunnel_ref ref)
     free(tunnel);
 }
 
+void registry_leave_all(struct registry *registry, struct entry *entry)
+{
+    while (entry->presences.count) {
+        struct presence *presence = presence_ref(entry->presences.items[0]);
+        struct tunnel_entry *tunnel = find_tunnel(registry, &presence->ref);
+        presences_remove(&entry->presences, presence);
+        presences_remove(&tunnel->presences, presence);
+        drop_tunnel_if_idle(registry, tunnel);
+        registry_publish(registry, REGISTRY_OFFLINE, entry->facts, presence);
+        presence_unref(presence);
+    }
+}
+
 struct presence *registry_pick(struct registry *registry, const struct socket_facts *facts)
 {
     struct entry *entry = registry_index_find_id(registry, facts->id);

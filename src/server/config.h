@@ -82,6 +82,15 @@ struct serve_settings {
     uint64_t max_visitors_per_address; /* 16384; trusted proxies have no such cap */
     uint64_t max_sockets_per_owner;    /* stored ones; 100; 0: no limit */
 
+    /* Accounts, and the API. */
+    struct setting_list api; /* ADDR:PORT; on when there is one */
+    char *api_url;
+    int registration; /* enum api_registration */
+    char *smtp_url, *smtp_from;
+    uint64_t login_lifetime; /* 5 h */
+    char *admin_socket;      /* NULL: in the state folder; "none" */
+    uint64_t max_api_connections;
+
     int log_format, log_level; /* enum log_format, enum log_level */
     char *admin;               /* ADDR:PORT, loopback; off unless given */
     uint64_t drain;            /* 30 s */
@@ -113,6 +122,12 @@ struct config {
      * edge.https_port. See config_set_edge_ports(). */
     uint16_t edge_http_port;
     uint16_t edge_https_listener; /* https's port as it is here */
+    /* Accounts are there with the edge or the API; see config_api.h. */
+    bool api_on, accounts_on;
+    union address *api;
+    size_t api_count;
+    char *admin_socket; /* its path; NULL: none */
+    char *api_host;     /* "api.DOMAIN", where the edge leads to the API; NULL: it doesn't */
     bool state_token; /* no token, OAuth or program is named: the token is that of FOLDER/token, */
     bool made_token;  /* which was made just now */
     /* Engine settings for a server session; callbacks, allocator and budget are set by each worker
@@ -133,8 +148,7 @@ void config_unref(struct config *config); /* NULL is fine */
 /* The real ports of the edge's listeners, 0: none; --edge-public-port comes before https's. For who
  * opens the listeners, before the configuration is shared. */
 void config_set_edge_ports(struct config *config, uint16_t http_port, uint16_t https_port);
-/* After a reload, before it is shared: the edge is on or off as it was, with the listeners that it
- * has. */
+/* After a reload, before it is shared: the listeners are those of the configuration before. */
 void config_keep_edge(struct config *config, const struct config *before);
 
 /* For --check-config, what config_load() hasn't looked at: named certificates and their keys,

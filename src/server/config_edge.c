@@ -122,8 +122,6 @@ void config_set_edge_ports(struct config *config, uint16_t http_port, uint16_t h
 
 void config_keep_edge(struct config *config, const struct config *before)
 {
-    config->edge_on = before->edge_on;
-    config->plex.features = before->plex.features;
     config_set_edge_ports(config, before->edge_http_port, before->edge_https_listener);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "server/grant.h"
 #include "server/outbound_internal.h"
 #include "server/tunnel.h"
 
@@ -396,7 +397,7 @@ static bool on_judge(void *user, const union address *address)
     struct egress_verdict verdict;
     char text[ADDRESS_TEXT_MAX];
     egress_judge(&outbound->worker->setup.config->egress, address, &verdict);
-    if (verdict.allowed)
+    if (verdict.allowed && grant_may_dial(outbound->tunnel->grant, address, &verdict))
         return true;
     log_write(LOG_WARNING,
               LOG_FIELDS(LOG_NUMBER("tunnel", tunnel_id_of(outbound)),
@@ -451,6 +452,10 @@ void outbound_on_connect(struct plex_substream *substream, const char *host, uin
     outbound->port = port;
     if (!outbound->host) {
         abort_outbound(outbound, "out of memory", "ENOMEM");
+        return;
+    }
+    if (grant_is_exhausted(outbound->tunnel->grant)) {
+        abort_outbound(outbound, "this month's bytes are used up", "QUOTA_EXCEEDED");
         return;
     }
     if (outbound->tunnel->dials >= settings->max_dials) {

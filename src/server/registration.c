@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "server/register_message.h"
+#include "server/grant.h"
 #include "server/sockets.h"
 #include "server/tunnel.h"
 #include "server/worker.h"
@@ -236,6 +237,7 @@ static void fill(struct socket_question *question, const struct tunnel *tunnel,
     question->ref = ref_of(tunnel);
     question->type = type;
     question->https_only = message->https_only;
+    question->grant = tunnel->grant ? grant_ref(tunnel->grant) : NULL;
     memcpy(question->owner, tunnel->owner, strlen(tunnel->owner) + 1); /* it was measured */
     memcpy(question->name, message->name, sizeof message->name);
     memcpy(question->service, message->service, sizeof message->service);
@@ -273,7 +275,7 @@ static void take_register(struct tunnel *tunnel, const struct register_message *
     if (type < 0)
         refuse(tunnel, message->service, "BAD_REGISTER",
                "type must be http, https, tls, tcp or passthrough");
-    else if (!tunnel->worker->host->sockets)
+    else if (!tunnel->worker->host->sockets || !tunnel->worker->setup.config->edge_on)
         refuse(tunnel, message->service, "EDGE_OFF", "this server has no edge");
     else if (strlen(tunnel->owner) > REGISTRY_OWNER_MAX)
         refuse(tunnel, message->service, "BAD_REGISTER", "the owner's name is too long");

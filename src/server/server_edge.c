@@ -73,13 +73,13 @@ int server_edge_new(struct server *server)
     int result = edge_listen_new(server->loop, &host, &server->edge);
     if (result == 0)
         edge_listen_configure(server->edge, server->config);
-    return result;
+    return result < 0 ? result : guard_new(&server->guard);
 }
 
 int server_edge_start(struct server *server, char *error, size_t error_size)
 {
     const struct sockets_host host = {publish, close_tunnel, on_port_visitor, server};
-    if (!server->edge)
+    if (!server->config->accounts_on)
         return 0;
     if (sockets_open(server->loop, server->config, &host, &server->sockets, error, error_size) < 0)
         return -1;
@@ -89,10 +89,9 @@ int server_edge_start(struct server *server, char *error, size_t error_size)
 
 void server_edge_configure(struct server *server)
 {
-    if (!server->edge)
-        return;
-    edge_listen_configure(server->edge, server->config);
-    if (sockets_configure(server->sockets, server->config) < 0)
+    if (server->edge)
+        edge_listen_configure(server->edge, server->config);
+    if (server->sockets && sockets_configure(server->sockets, server->config) < 0)
         log_write(LOG_ERROR, LOG_NO_FIELDS,
                   "the edge's domains and ports stay as they were: out of memory");
 }

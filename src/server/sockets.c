@@ -1,35 +1,14 @@
 #include "server/sockets.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "control/store.h"
-#include "server/socket_listener.h"
 #include "server/socket_url.h"
-
-/* A socket on its way to disk, and the questions that wait for it: the one that caused it first. */
-struct storing {
-    struct storing *next, **link;
-    struct sockets *sockets;
-    struct socket_facts *facts;
-    struct socket_question *first, **last;
-};
-
-struct sockets {
-    atomic_int references; /* the owner's, and one for each message on its way */
-    struct config *config;
-    struct sockets_host host;
-    struct registry *registry; /* NULL: closed */
-    struct store *store;
-    struct socket_listeners listeners;
-    struct storing *storing;
-    bool is_draining;
-};
+#include "server/sockets_internal.h"
 
 static struct sockets *hold(struct sockets *sockets)
 {
@@ -98,6 +77,10 @@ void socket_question_free(struct socket_question *question)
     if (!question)
         return;
     socket_facts_unref(question->facts);
+    socket_facts_unref(question->wanted);
+    socket_access_free(question->access);
+    grant_unref(question->grant);
+    free(question->description);
     free(question);
 }
 
@@ -132,13 +115,13 @@ static void log_answer(const struct socket_question *question, int error,
                   LOG_FIELDS(LOG_TEXT("owner", question->owner), LOG_TEXT("name", name),
                              LOG_TEXT("hostname", facts->hostname), LOG_NUMBER("port", facts->port),
                              LOG_TEXT("instance", question->instance)),
-                  "socket served");
+                  question->is_offline ? "socket kept" : "socket served");
 }
 
-static void finish(struct sockets *sockets, struct socket_question *question, int error,
-                   struct socket_facts *facts)
+void sockets_finish(struct sockets *sockets, struct socket_question *question, int error,
+                    struct socket_facts *facts)
 {
-    if (!error && !question->is_gone)
+    if (!error && !question->is_gone && !question->is_offline)
         error = registry_online(sockets->registry, facts, question->ref, question->service,
                                 question->instance);
     if (!question->is_gone)
@@ -191,14 +174,14 @@ static void end_storing(struct storing *storing)
     free(storing);
 }
 
-static void wait_for_store(struct sockets *sockets, struct socket_question *question,
-                           struct socket_facts *facts)
+void sockets_store_for(struct sockets *sockets, struct socket_question *question,
+                       struct socket_facts *facts)
 {
     struct storing *storing = find_storing(sockets, facts);
     int error = storing ? REGISTRY_OK : begin_storing(sockets, facts, &storing);
     if (error) {
         registry_cancel(sockets->registry, facts);
-        finish(sockets, question, error, NULL);
+        sockets_finish(sockets, question, error, NULL);
         return;
     }
     *storing->last = question;
@@ -214,16 +197,28 @@ static void consider(struct sockets *sockets, struct socket_question *question)
         .hostname = *question->hostname ? question->hostname : NULL,
         .https_only = question->https_only,
         .host_header = *question->host_header ? question->host_header : NULL,
+        .description = question->description,
+        .access = question->access,
     };
     struct socket_facts *facts = NULL;
     bool is_changed = false;
-    int error = sockets->is_draining
-                    ? REGISTRY_DRAINING
-                    : registry_claim(sockets->registry, &claim, &facts, &is_changed);
-    if (!error && is_changed)
-        wait_for_store(sockets, question, facts);
+    if (question->wanted) {
+        sockets_consider_change(sockets, question);
+        return;
+    }
+    int error = REGISTRY_OK;
+    if (sockets->is_draining)
+        error = REGISTRY_DRAINING;
+    else if (sockets_is_reserved(sockets, question->hostname))
+        error = REGISTRY_TAKEN;
+    else if (!sockets_is_in_scope(sockets, question))
+        error = REGISTRY_NOT_ALLOWED;
     else
-        finish(sockets, question, error, facts);
+        error = registry_claim(sockets->registry, &claim, &facts, &is_changed);
+    if (!error && is_changed)
+        sockets_store_for(sockets, question, facts);
+    else
+        sockets_finish(sockets, question, error, facts);
     socket_facts_unref(facts);
 }
 
@@ -252,9 +247,9 @@ static void on_stored(void *user, const char *error)
         struct socket_question *next = question->next;
         question->next = NULL;
         if (error)
-            finish(sockets, question, REGISTRY_STORE, NULL);
-        else if (question->is_gone)
-            finish(sockets, question, REGISTRY_OK, facts);
+            sockets_finish(sockets, question, REGISTRY_STORE, NULL);
+        else if (question->is_gone || question->wanted)
+            sockets_finish(sockets, question, REGISTRY_OK, facts);
         else
             consider(sockets, question);
         question = next;
@@ -414,6 +409,7 @@ void sockets_close(struct sockets *sockets)
         }
         end_storing(sockets->storing);
     }
+    sockets_drop_removals(sockets);
     socket_listener_close_all(&sockets->listeners);
     registry_free(sockets->registry);
     sockets->registry = NULL;

@@ -160,11 +160,11 @@ static int read_token(const char *path, char *token, size_t token_size, char *er
 }
 
 /* Written aside and linked: the file is whole once its name is there, and of two processes that
- * start at once, the second takes the first one's token (EEXIST). 0 or -1 with errno. */
-static int write_token(const char *folder, const char *path, const char *line, size_t length)
+ * start at once, the second takes the first one's (EEXIST). 0 or -1 with errno. */
+int state_write_new(const char *folder, const char *path, const char *line, size_t length)
 {
     char aside[PATH_MAX];
-    if ((size_t)snprintf(aside, sizeof aside, "%s/.token-XXXXXX", folder) >= sizeof aside) {
+    if ((size_t)snprintf(aside, sizeof aside, "%s/.new-XXXXXX", folder) >= sizeof aside) {
         errno = ENAMETOOLONG;
         return -1;
     }
@@ -196,7 +196,7 @@ static int make_token(const char *folder, const char *path, char *error, size_t 
     }
     base64url(bytes, sizeof bytes, line);
     line[TOKEN_TEXT] = '\n';
-    int result = write_token(folder, path, line, TOKEN_TEXT + 1);
+    int result = state_write_new(folder, path, line, TOKEN_TEXT + 1);
     if (result < 0)
         snprintf(error, error_size, "can't write %s: %s", path, strerror(errno));
     explicit_bzero(bytes, sizeof bytes);

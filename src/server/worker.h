@@ -40,11 +40,14 @@ struct worker_host {
     /* All workers, for messages between them; complete before the first tunnel comes. */
     struct worker **workers;
     size_t worker_count;
-    /* The next two are NULL without an edge. */
+    /* The next three are NULL without an edge. */
     struct admission *visitors;
     struct sockets *sockets;
+    struct guard *guard;
     /* On the main loop: a visitor of --shared-443 turned out to be a device. Takes it. */
     void (*on_tunnel)(void *user, struct edge_passed *passed);
+    /* On the main loop: a visitor asked for the API. Takes it. NULL: there is none. */
+    void (*on_api)(void *user, struct edge_passed *passed);
     /* On the main loop: the worker has been told to drain and its last tunnel and visitor are gone.
      */
     void (*on_drained)(void *user);

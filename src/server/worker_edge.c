@@ -4,7 +4,11 @@
 #include <stdlib.h>
 
 #include "registry/directory.h"
+#include "server/grant.h"
 #include "server/inbound.h"
+#include "server/tunnel.h"
+
+#define TRIED_MAX 8 /* agents of one socket here; who has more isn't held up by a quota */
 
 static int open_inbound(void *user, struct presence *presence, const char *visitor,
                         const struct inbound_callbacks *callbacks, void *callbacks_user,
@@ -52,6 +56,8 @@ static void count(void *user, enum edge_count what, int64_t amount)
         [EDGE_COUNT_SERVICE_BROKEN] = offsetof(struct counters, edge_service_broken),
         [EDGE_COUNT_SERVICE_SILENT] = offsetof(struct counters, edge_service_silent),
         [EDGE_COUNT_BAD_REQUESTS] = offsetof(struct counters, edge_bad_requests),
+        [EDGE_COUNT_FORBIDDEN] = offsetof(struct counters, edge_forbidden),
+        [EDGE_COUNT_LIMITED] = offsetof(struct counters, edge_limited),
         [EDGE_COUNT_RETRIES] = offsetof(struct counters, edge_retries),
         [EDGE_COUNT_LINKS] = offsetof(struct counters, edge_links),
     };
@@ -67,31 +73,70 @@ static void pass(void *user, unsigned index, struct edge_passed *passed)
     note_gone(worker);
 }
 
-/* To the main thread, which counts tunnels and knows the worker with the fewest. */
-struct found_tunnel {
+/* To the main thread: a tunnel, as it counts them and knows the worker with the fewest, or a client
+ * of the API. */
+struct found_other {
     struct loop_message message;
     const struct worker_host *host;
     struct edge_passed *passed;
+    bool is_api;
 };
 
-static void tell_tunnel(struct loop_message *message)
+static void tell_other(struct loop_message *message)
 {
-    struct found_tunnel found = *(struct found_tunnel *)message;
+    struct found_other found = *(struct found_other *)message;
     free(message);
-    found.host->on_tunnel(found.host->user, found.passed);
+    if (!found.is_api)
+        found.host->on_tunnel(found.host->user, found.passed);
+    else if (found.host->on_api)
+        found.host->on_api(found.host->user, found.passed);
+    else
+        edge_passed_free(found.passed);
 }
 
-static void pass_tunnel(void *user, struct edge_passed *passed)
+static void pass_other(struct worker *worker, struct edge_passed *passed, bool is_api)
 {
-    struct worker *worker = user;
-    struct found_tunnel *found = malloc(sizeof *found);
+    struct found_other *found = malloc(sizeof *found);
     report(worker, &passed->peer, EDGE_VISITOR_GONE_UNROUTED);
     if (!found) {
         edge_passed_free(passed);
         return;
     }
-    *found = (struct found_tunnel){{.run = tell_tunnel}, worker->host, passed};
+    *found = (struct found_other){{.run = tell_other}, worker->host, passed, is_api};
     loop_post(worker->host->loop, &found->message);
+}
+
+static void pass_tunnel(void *user, struct edge_passed *passed)
+{
+    pass_other(user, passed, false);
+}
+
+static void pass_api(void *user, struct edge_passed *passed)
+{
+    pass_other(user, passed, true);
+}
+
+/* The tokens of all agents here have used up their bytes: there is nobody to lead a visitor to.
+ * What serves on another worker is asked there. */
+static bool is_exhausted(void *user, const struct socket_facts *facts)
+{
+    struct worker *worker = user;
+    struct presence *tried[TRIED_MAX], *presence;
+    size_t count = 0;
+    bool any = false;
+    const struct directory_entry *entry = directory_find_id(worker->directory, facts->id);
+    while (entry && count < TRIED_MAX &&
+           (presence = directory_pick(worker->directory, entry, tried, count))) {
+        const struct tunnel_ref *ref = &presence->ref;
+        tried[count++] = presence;
+        if (ref->worker != worker->index)
+            return false;
+        const struct tunnel *tunnel = worker_find(worker, ref->slot, ref->generation);
+        if (tunnel && !grant_is_exhausted(tunnel->grant))
+            return false;
+        any |= tunnel != NULL;
+    }
+    return any;
 }
 
 static struct edge_setup setup_of(const struct worker *worker)
@@ -110,6 +155,9 @@ int worker_edge_new(struct worker *worker)
         .count = count,
         .pass = pass,
         .pass_tunnel = pass_tunnel,
+        .pass_api = pass_api,
+        .is_exhausted = is_exhausted,
+        .guard = worker->host->guard,
         .user = worker,
     };
     if (directory_new(&worker->directory) < 0)

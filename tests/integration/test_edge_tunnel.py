@@ -11,7 +11,7 @@ import unittest
 
 from edge import DOMAIN, EdgeServer
 from plex import FEATURES, WAIT, Tunnel
-from server import TOKEN, certificates
+from server import TOKEN, Server, certificates
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nhello\n"
 
@@ -242,6 +242,24 @@ class ReloadTest(TunnelCase):
         visitor = self.visit(facts["url"])
         self.answer(tunnel)
         self.assertIn("hello", self.output(visitor))
+
+
+class SwitchTest(unittest.TestCase):
+    def test_the_edge_is_not_switched_off_by_a_reload(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("[serve]\nedge-http = 127.0.0.1:0\n")
+            file.flush()
+            server = Server("--config", file.name)
+            self.addCleanup(server.stop)
+            server.wait_log("ready")
+            port = server.ports("edge-http")[0]
+            file.truncate(0)
+            start = len(server.lines)
+            server.signal(signal.SIGHUP)
+            self.assertIn("edge is switched off by a restart", server.wait_log("reload failed", start)["message"])
+            with socket.create_connection(("127.0.0.1", port), WAIT) as visitor:
+                visitor.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                self.assertTrue(visitor.recv(100).startswith(b"HTTP/1.1 404"))
 
 
 class CertificateTest(TunnelCase):

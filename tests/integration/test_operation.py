@@ -191,6 +191,37 @@ class ServiceManager(unittest.TestCase):
         process.terminate()
         self.assertEqual(process.wait(WAIT), 0)
 
+    def test_sockets_of_the_edge_passed(self):
+        """They are visitors', by their names; and tunnels go on where --listen says."""
+        sockets = [self.listen() for _ in range(3)]
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        arguments = ("--state", folder.name, "--edge-http", "192.0.2.1:1", "--edge-https", "192.0.2.1:2", "--shared-443",
+                     "192.0.2.1:3", "--listen", "127.0.0.1:0")
+        process = self.start(*arguments, fds=[sock.fileno() for sock in sockets], names="edge-https:edge-http:shared-443")
+        self.next_notice("READY=1")
+        https, plain, shared = (sock.getsockname()[1] for sock in sockets)
+        connection = http.client.HTTPConnection("127.0.0.1", plain, timeout=WAIT)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/")
+        self.assertEqual(connection.getresponse().getheader("X-Streamplex-Error"), "UNKNOWN_NAME")
+        context = ssl.create_default_context(cafile=os.path.join(folder.name, "ca.pem"))
+        secure = http.client.HTTPSConnection("a.edge.localhost", https, timeout=WAIT, context=context)
+        secure._create_connection = lambda address, *rest: socket.create_connection(("127.0.0.1", https), WAIT)
+        self.addCleanup(secure.close)
+        secure.request("GET", "/")
+        self.assertEqual(secure.getresponse().status, 404)
+        self.check(shared, name=None)
+        process.terminate()
+        self.assertEqual(process.wait(WAIT), 0)
+
+    def test_sockets_of_an_edge_that_is_off(self):
+        sock = self.listen()
+        process = self.start("--listen", "127.0.0.1:0", fds=[sock.fileno()], names="edge-http")
+        error = process.stderr.read().decode()
+        self.assertEqual(process.wait(WAIT), 1)
+        self.assertIn("a socket named edge-http was passed, but the edge is off: give --edge-http, too", error)
+
 
 class Admin(ServerTest):
     def request(self, method, path, headers=()):

@@ -12,7 +12,7 @@
 
 #include "http_rig.h"
 
-#define TEARINGS 6
+#define TEARINGS        6
 #define NAME_MAX_LENGTH 120
 
 struct attempt {

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "control/login_delay.h"
+#include "net/login_delay.h"
 
 #define SECOND UINT64_C(1000000)
 #define HOUR   (3600 * SECOND)

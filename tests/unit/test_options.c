@@ -52,7 +52,8 @@ static void test_self_and_server_exclude_each_other(void **state)
 {
     (void)state;
     char error[128];
-    struct bench_options options = {.routes = "hop", .rate = "0", .self = true, .reach.server = "h:1"};
+    struct bench_options options = {
+        .routes = "hop", .rate = "0", .self = true, .reach.server = "h:1"};
     assert_int_equal(options_check(&options, error, sizeof(error)), -1);
     options.self = false;
     assert_int_equal(options_check(&options, error, sizeof(error)), 0);

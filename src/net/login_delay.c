@@ -1,4 +1,4 @@
-#include "control/login_delay.h"
+#include "net/login_delay.h"
 
 #include <errno.h>
 #include <stdbool.h>
