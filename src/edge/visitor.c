@@ -133,6 +133,7 @@ static void on_readable(struct conn *conn)
         visitor_first_bytes(visitor);
         return;
     }
+    visitor->can_read = true;
     if (visitor->phase == VISITOR_RAW && visitor->is_joined)
         relay_readable(&visitor->relay);
     visitor_work(visitor);

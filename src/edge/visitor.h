@@ -111,6 +111,7 @@ struct visitor {
     bool was_routed : 1; /* admission knows */
     bool busy : 1;       /* a call of relay or http_visit is on the stack */
     bool again : 1;      /* there is more to do */
+    bool can_read : 1;   /* the connection may have bytes */
 
     /* The inbound. */
     bool is_connected : 1; /* the service took it */
@@ -167,7 +168,8 @@ void visitor_skip_proxy(struct visitor *visitor);
 int visitor_see(struct visitor *visitor, const void *bytes, size_t length)
     __attribute__((warn_unused_result));
 void visitor_forget_seen(struct visitor *visitor);
-/* Leads to another socket from now on; the presence of the old one is forgotten. */
+/* Leads to another socket from now on, and the presence of the old one is forgotten. NULL: to none,
+ * until the next request. */
 void visitor_set_facts(struct visitor *visitor, const struct socket_facts *facts);
 /* The connection goes to the worker of the presence that is to serve it, if that is another's and
  * it can still go: then the visitor is no more. */

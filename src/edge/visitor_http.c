@@ -60,8 +60,10 @@ static bool read_visitor(struct visitor *visitor)
         return false;
     size_t room = keeps_seen(visitor) ? FIRST_READ : sizeof edge->scratch;
     ssize_t n = conn_read(visitor->conn, edge->scratch, room);
-    if (n == CONN_WAIT)
+    if (n == CONN_WAIT) {
+        visitor->can_read = false;
         return false;
+    }
     if (n == CONN_END) {
         visitor->visitor_ended = visitor->again = true;
         http_visit_visitor_ended(visitor->http);
@@ -215,6 +217,17 @@ static void pass_on(struct visitor *visitor)
     visitor->busy = false;
 }
 
+/* Is there anything to pull? To be asked for nothing costs the tunnel a round for each piece of an
+ * answer. */
+static bool has_request(const struct visitor *visitor)
+{
+    size_t length;
+    if (!is_pulled(visitor))
+        return false;
+    http_visit_service_output(visitor->http, &length);
+    return length || visitor->can_read || visitor->service_ended;
+}
+
 void visitor_http_work(struct visitor *visitor)
 {
     for (int round = 0; round < ROUNDS_MAX; round++) {
@@ -227,7 +240,7 @@ void visitor_http_work(struct visitor *visitor)
     }
     if (visitor->phase == VISITOR_HTTP && visitor->again)
         loop_defer_next(visitor->edge->loop, &visitor->deferred);
-    if (visitor->phase == VISITOR_HTTP && is_pulled(visitor))
+    if (visitor->phase == VISITOR_HTTP && has_request(visitor))
         visitor->inbound->ops->ready(visitor->inbound);
     visitor_arm(visitor);
 }
@@ -236,6 +249,7 @@ void visitor_http_start(struct visitor *visitor)
 {
     struct edge *edge = visitor->edge;
     visitor->phase = VISITOR_HTTP;
+    visitor->can_read = true;
     visitor->http_options = (struct http_visit_options){
         .head_max = edge->setup.config->head_max,
         .is_tls = visitor->is_tls,
@@ -309,9 +323,9 @@ static void refuse_slow_head(struct visitor *visitor)
 {
     struct edge *edge = visitor->edge;
     struct http_answer answer;
-    page_make(PAGE_SLOW_HEAD, "", "", &edge->page, &answer);
+    page_make(PAGE_SLOW_REQUEST, "", "", &edge->page, &answer);
     answer.closes = true;
-    visitor->error = page_code(PAGE_SLOW_HEAD);
+    visitor->error = page_code(PAGE_SLOW_REQUEST);
     visitor->active_at = loop_now(edge->loop);
     edge_count(edge, EDGE_COUNT_BAD_REQUESTS, 1);
     visitor->busy = true;
@@ -320,10 +334,12 @@ static void refuse_slow_head(struct visitor *visitor)
     visitor_work(visitor);
 }
 
+/* Whose silence is it? The service's, unless the visitor owes it the rest of the request. */
 static void answer_silence(struct visitor *visitor)
 {
+    bool is_visitors = !visitor->can_read && http_visit_awaits_request(visitor->http);
     visitor->needs_route = false;
-    visitor_answer(visitor, PAGE_SERVICE_SILENT, "");
+    visitor_answer(visitor, is_visitors ? PAGE_SLOW_REQUEST : PAGE_SERVICE_SILENT, "");
     visitor_drop_inbound(visitor, false);
     visitor_work(visitor);
 }

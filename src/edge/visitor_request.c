@@ -35,6 +35,7 @@ void visitor_count_page(const struct visitor *visitor, enum page page)
     case PAGE_SERVICE_SILENT:
         what = EDGE_COUNT_SERVICE_SILENT;
         break;
+    case PAGE_SLOW_REQUEST:
     case PAGE_MISDIRECTED:
         what = EDGE_COUNT_BAD_REQUESTS;
         break;
@@ -313,6 +314,9 @@ static void on_done(void *user, const struct http_record *record, bool keeps_ser
     visitor->has_exchange = visitor->needs_route = visitor->holds_body = false;
     visitor->has_answered = visitor->again = true;
     visitor->error = NULL;
+    /* what comes next may be nobody's */
+    visitor_set_facts(visitor, NULL);
+    visitor->forwarded_at = visitor->answer_at = 0;
     visitor->request_at = visitor->active_at = loop_now(visitor->edge->loop);
     if (!keeps_service)
         visitor->is_stale = true;

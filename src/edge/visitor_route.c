@@ -139,8 +139,8 @@ void visitor_set_facts(struct visitor *visitor, const struct socket_facts *facts
         return;
     visitor_tell_moved(visitor);
     socket_facts_unref(visitor->facts);
-    visitor->facts = socket_facts_ref((struct socket_facts *)facts);
-    if (visitor->presence && visitor->presence->socket != facts->id) {
+    visitor->facts = facts ? socket_facts_ref((struct socket_facts *)facts) : NULL;
+    if (facts && visitor->presence && visitor->presence->socket != facts->id) {
         presence_unref(visitor->presence);
         visitor->presence = NULL;
     }

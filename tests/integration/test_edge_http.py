@@ -13,7 +13,7 @@ import threading
 
 from edge import DOMAIN, EdgeTest, header, page, read_answer
 from plex import WAIT
-from targets import reset_now
+from targets import closed_port, reset_now, sink
 
 LARGE = os.urandom(1 << 16) * 128  # 8 MiB
 
@@ -339,7 +339,6 @@ class RouteTest(HttpCase):
         self.assertEqual(self.server.curl(url)[0], 200)
 
     def test_no_service_is_502(self):
-        from targets import closed_port
         held, port = closed_port()
         agent = self.agent("--port", str(port), "--name", "nothing-there")
         with held:
@@ -368,14 +367,18 @@ class RouteTest(HttpCase):
             self.server.curl(agent.url)
 
     def test_visitor_gone_in_mid_upload_is_seen(self):
-        from targets import sink
-        target = self.target(sink)
+        def note_first(connection, target):
+            connection.recv(65536)
+            target.note("begun")
+            sink(connection, target)
+
+        target = self.target(note_first)
         agent = self.agent("--port", str(target.port), "--name", "gone-upload")
         with self.server.tls(agent.host) as visitor:
             visitor.sendall(self.get(agent, "/", "Content-Length: 1000000", method="POST") + b"x" * 1000)
-            target.wait(lambda: target.connections, "the request")
+            target.wait_seen()
             reset_now(visitor)
-        self.assertEqual(target.wait_seen()[0][0], "reset")
+        self.assertEqual(target.wait_seen(2)[1][0], "reset")
 
 
 class SlowTest(HttpCase):

@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include "edge/access_log.h"
+
 #define GET(host)  "GET / HTTP/1.1\r\nHost: " host "\r\n\r\n"
 #define OK(length) "HTTP/1.1 200 OK\r\nContent-Length: " #length "\r\n\r\n"
 
@@ -113,6 +115,43 @@ static void test_large_head_is_431(void **state)
     assert_int_equal(world.counts[EDGE_COUNT_BAD_REQUESTS], 1);
     leave(client);
     await_no_visitor();
+}
+
+static void test_visits_are_recorded_as_whose_they_are(void **state)
+{
+    char *folder = test_folder(), error[256], lines[4096] = "";
+    const char *path = test_path(folder, "access.log");
+    assert_int_equal(access_log_open(path, false, &world.config.access_log, error, sizeof error),
+                     0);
+    add_agent(add_socket(SOCKET_HTTPS, "a.edge.test"), "web");
+    struct client *client = come(EDGE_HTTP, NULL);
+    client_send(client, GET("a.edge.test"));
+    struct fake *fake = await_inbound(1);
+    await_request(fake, "\r\n\r\n");
+    fake_send(fake, OK(5) "hello");
+    await_answer(client, "hello");
+    assert_non_null(strstr(world.told, "192.0.2.7"));
+    /* Of what comes on the same connection and isn't for it, its agent hears nothing. */
+    client_send(client, "GET /lost HTTP/1.1\r\nHost: nobody.test\r\n\r\n");
+    await_answer(client, " 404 ");
+    client_send(client, "GET /bad HTTP/1.1\r\nHost : a.edge.test\r\n\r\n");
+    await_answer(client, " 400 ");
+    leave(client);
+    await_no_visitor();
+    assert_int_equal(world.tells, 1);
+    assert_int_equal(world.counts[EDGE_COUNT_VISITS], 3);
+    assert_int_equal(world.counts[EDGE_COUNT_BAD_REQUESTS], 1);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_true(fread(lines, 1, sizeof lines - 1, file) > 0);
+    fclose(file);
+    assert_non_null(strstr(lines, "\"GET / HTTP/1.1\" 200 5 "));
+    assert_non_null(strstr(lines, "\"GET /lost HTTP/1.1\" 404 "));
+    access_log_unref(world.config.access_log);
+    world.config.access_log = NULL;
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+    free(folder);
 }
 
 /* --- Agents that fail ----------------------------------------------------- */
@@ -564,6 +603,21 @@ static void test_silent_service_is_504(void **state)
     await_no_visitor();
 }
 
+static void test_body_that_stops_coming_is_408(void **state)
+{
+    world.config.answer_timeout = 20000;
+    add_agent(add_socket(SOCKET_HTTPS, "a.edge.test"), "web");
+    struct client *client = come(EDGE_HTTP, NULL);
+    client_send(client, "POST / HTTP/1.1\r\nHost: a.edge.test\r\nContent-Length: 10\r\n\r\nhalf");
+    struct fake *fake = await_inbound(1);
+    await_request(fake, "half");
+    await_answer(client, "REQUEST_TIMEOUT");
+    assert_non_null(strstr(client->got, "HTTP/1.1 408 "));
+    assert_true(fake->aborted);
+    leave(client);
+    await_no_visitor();
+}
+
 static void test_answer_that_has_begun_may_take_its_time(void **state)
 {
     world.config.answer_timeout = world.config.keepalive = world.config.head_timeout = 20000;
@@ -606,12 +660,20 @@ static void test_slow_heads_and_idle_visitors_go(void **state)
 
 #define MUCH (4 * 1024 * 1024)
 
+/* So that a kernel with large buffers doesn't take all. */
+static void limit_buffer(const struct client *client, int option)
+{
+    int size = 512 * 1024;
+    assert_int_equal(setsockopt(conn_fd(client->conn), SOL_SOCKET, option, &size, sizeof size), 0);
+}
+
 static void test_slow_visitor_holds_its_service_back(void **state)
 {
     static char piece[16384];
     memset(piece, 'x', sizeof piece);
     add_agent(add_socket(SOCKET_HTTPS, "a.edge.test"), "web");
     struct client *client = come(EDGE_HTTP, NULL);
+    limit_buffer(client, SO_RCVBUF);
     client->paused = true;
     client_send(client, GET("a.edge.test"));
     struct fake *fake = await_inbound(1);
@@ -647,6 +709,7 @@ static void test_slow_service_holds_its_visitor_back(void **state)
         request[n + i] = (char)('a' + i % 23);
     add_agent(add_socket(SOCKET_HTTPS, "a.edge.test"), "web");
     struct client *client = come(EDGE_HTTP, NULL);
+    limit_buffer(client, SO_SNDBUF);
     client_send_bytes(client, request, (size_t)n + MUCH);
     struct fake *fake = await_inbound(1);
     fake->paused = true;
@@ -679,6 +742,7 @@ static void test_held_body_stays_with_the_visitor(void **state)
     add_agent(facts, "one");
     add_agent(facts, "two");
     struct client *client = come(EDGE_HTTP, NULL);
+    limit_buffer(client, SO_SNDBUF);
     client_send_bytes(client, request, (size_t)n + 2 * MUCH);
     struct fake *fake = await_inbound(1);
     test_run_for(world.loop, 100000);
@@ -796,6 +860,7 @@ int main(void)
         TEST(test_pipelined_requests_are_answered_in_turn),
         TEST(test_own_pages_say_what_is_wrong),
         TEST(test_large_head_is_431),
+        TEST(test_visits_are_recorded_as_whose_they_are),
         TEST(test_refused_request_goes_to_the_next_agent),
         TEST(test_refused_by_all_is_502),
         TEST(test_body_waits_for_the_agent_that_takes_it),
@@ -816,6 +881,7 @@ int main(void)
         TEST(test_half_closed_visitor_gets_its_answer),
         TEST(test_half_closed_visitor_that_goes_is_missed),
         TEST(test_silent_service_is_504),
+        TEST(test_body_that_stops_coming_is_408),
         TEST(test_answer_that_has_begun_may_take_its_time),
         TEST(test_slow_heads_and_idle_visitors_go),
         TEST(test_slow_visitor_holds_its_service_back),
