@@ -42,7 +42,7 @@ static void test_create(void **state)
         "\"cloud_authentication_enabled\":false,"
         "\"cloud_authentication_email_allowed_addressses\":[]}");
     assert_int_equal(rig.status, 200);
-    assert_string_equal(text_of("socket_id"), SOCKET_1 + 8);
+    assert_string_equal(text_of("socket_id"), &SOCKET_1[8]);
     assert_string_equal(text_of("dnsname"), "foo.edge.test");
     assert_string_equal(text_of("url"), "https://foo.edge.test");
     assert_string_equal(text_of("name"), "caf\xc3\xa9");
