@@ -1,11 +1,9 @@
-/* Accounts are made, confirmed, changed and removed: one change of an account at a time. */
+/* Accounts are changed and removed: one change of an account at a time. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "control/accounts_internal.h"
-#include "net/pki.h"
-#include "registry/uuid.h"
 
 /* --- Whose turn it is --- */
 
@@ -17,8 +15,7 @@ static struct account_entry *changing_entry(const struct question *question)
     return accounts_entry(question->accounts, question->id);
 }
 
-/* From then on the question has the entry for itself. */
-static void take_turn(struct question *question)
+void accounts_take_turn(struct question *question)
 {
     struct account_entry *entry = changing_entry(question);
     if (!entry || !entry->account) {
@@ -172,143 +169,6 @@ static void start(struct question *question)
                    after_store);
 }
 
-/* --- Made --- */
-
-static void tell_account(struct question *question)
-{
-    question->on.account(question->user, question->error,
-                         question->error ? NULL : question->account, question->wait);
-}
-
-static void run_hash(struct work *work)
-{
-    struct question *question = question_of_work(work);
-    question->has_run = true;
-    question->has_failed = secret_hash_password(question->password, question->password_hash) < 0;
-}
-
-static void after_creating(struct question *question)
-{
-    struct accounts *accounts = question->accounts;
-    struct account_entry *entry = changing_entry(question);
-    if (question->error) {
-        accounts_remove_entry(accounts, entry);
-    } else {
-        entry->account = account_ref(question->account);
-        accounts_index_code(accounts, entry);
-    }
-    question_finish(question, question->error);
-}
-
-static struct account *build_new(struct question *question)
-{
-    struct accounts *accounts = question->accounts;
-    unsigned char bytes[16];
-    struct account values = {
-        .id = ++accounts->last_account,
-        .email = question->email,
-        .name = question->name,
-        .sshkey = question->sshkey && *question->sshkey ? question->sshkey : NULL,
-        .password_hash = question->password_hash,
-        .gen = 1,
-        .state = question->is_confirmed ? ACCOUNT_ACTIVE : ACCOUNT_PENDING,
-        .created = accounts_now(accounts),
-    };
-    if (uuid_make(pki_random, values.uuid) < 0 || pki_random(bytes, sizeof bytes) < 0)
-        return NULL;
-    for (size_t i = 0; i < sizeof bytes && !question->is_confirmed; i++)
-        snprintf(values.confirm + 2 * i, 3, "%02x", bytes[i]);
-    return account_new(&values);
-}
-
-static void create_hashed(struct question *question)
-{
-    struct accounts *accounts = question->accounts;
-    if (question->has_failed) {
-        question_finish(question, ACCOUNTS_MEMORY);
-        return;
-    }
-    if (accounts_entry_of_email(accounts, question->email)) {
-        question_finish(question, ACCOUNTS_TAKEN);
-        return;
-    }
-    question->account = build_new(question);
-    if (!question->account || !accounts_add_entry(accounts, question->account)) {
-        question_finish(question, ACCOUNTS_MEMORY);
-        return;
-    }
-    question->id = question->account->id;
-    question_store(question,
-                   store_put_account(accounts->store, question->account, question_stored, question),
-                   after_creating);
-}
-
-static void create(struct question *question)
-{
-    int error = question->error;
-    if (!error)
-        error = accounts_check_email(question->email);
-    if (!error)
-        error = accounts_check_name(question->name);
-    if (!error)
-        error = accounts_check_password(question->password);
-    if (!error)
-        error = accounts_check_sshkey(question->sshkey);
-    if (error)
-        question_finish(question, error);
-    else
-        question_work(question, run_hash, create_hashed);
-}
-
-static void keep_values(struct question *question, const struct account_values *values)
-{
-    question_keep(question, values->email, &question->email);
-    question_keep(question, values->name, &question->name);
-    question_keep(question, values->sshkey, &question->sshkey);
-    question_keep(question, values->password, &question->password);
-}
-
-void accounts_create(struct accounts *accounts, const struct account_values *values, bool confirmed,
-                     accounts_on_account *on_done, void *user)
-{
-    struct question *question = question_new(accounts, tell_account, user);
-    if (!question) {
-        on_done(user, ACCOUNTS_MEMORY, NULL, 0);
-        return;
-    }
-    question->on.account = on_done;
-    question->is_confirmed = confirmed;
-    keep_values(question, values);
-    question_post(question, create);
-}
-
-/* --- Confirmed --- */
-
-static void confirm(struct question *question)
-{
-    const struct account_entry *entry =
-        *question->code ? accounts_entry_of_code(question->accounts, question->code) : NULL;
-    if (entry)
-        question->id = entry->id;
-    take_turn(question);
-}
-
-void accounts_confirm(struct accounts *accounts, const char *code, accounts_on_account *on_done,
-                      void *user)
-{
-    struct question *question = question_new(accounts, tell_account, user);
-    if (!question) {
-        on_done(user, ACCOUNTS_MEMORY, NULL, 0);
-        return;
-    }
-    question->on.account = on_done;
-    question->has_state = true;
-    question->state = ACCOUNT_ACTIVE;
-    if (strlen(code) < sizeof question->code)
-        strcpy(question->code, code);
-    question_post(question, confirm);
-}
-
 /* --- Changed --- */
 
 static void run_change(struct work *work)
@@ -343,7 +203,7 @@ static void change_hashed(struct question *question)
         question_finish(question, ACCOUNTS_WRONG);
         return;
     }
-    take_turn(question);
+    accounts_take_turn(question);
 }
 
 static int check_change(const struct question *question)
@@ -380,33 +240,28 @@ static void change(struct question *question)
     else if (question->current || question->password)
         question_work(question, run_change, change_hashed);
     else
-        take_turn(question);
+        accounts_take_turn(question);
 }
 
 void accounts_change(struct accounts *accounts, uint64_t id, const struct account_values *values,
                      const char *current, accounts_on_account *on_done, void *user)
 {
-    struct question *question = question_new(accounts, tell_account, user);
+    struct question *question = question_new(accounts, question_tell_account, user);
     if (!question) {
         on_done(user, ACCOUNTS_MEMORY, NULL, 0);
         return;
     }
     question->on.account = on_done;
     question->id = id;
-    keep_values(question, values);
+    question_keep_values(question, values);
     question_keep(question, current, &question->current);
     question_post(question, change);
-}
-
-static void tell_done(struct question *question)
-{
-    question->on.done(question->user, question->error);
 }
 
 static struct question *new_change(struct accounts *accounts, uint64_t id,
                                    accounts_on_done *on_done, void *user)
 {
-    struct question *question = question_new(accounts, tell_done, user);
+    struct question *question = question_new(accounts, question_tell_done, user);
     if (!question) {
         on_done(user, ACCOUNTS_MEMORY);
         return NULL;
@@ -424,7 +279,7 @@ void accounts_set_state(struct accounts *accounts, uint64_t id, enum account_sta
         return;
     question->has_state = true;
     question->state = state;
-    question_post(question, take_turn);
+    question_post(question, accounts_take_turn);
 }
 
 void accounts_set_quota(struct accounts *accounts, uint64_t id, uint64_t bytes,
@@ -435,7 +290,7 @@ void accounts_set_quota(struct accounts *accounts, uint64_t id, uint64_t bytes,
         return;
     question->has_quota = true;
     question->quota_bytes = bytes < INT64_MAX ? bytes : INT64_MAX;
-    question_post(question, take_turn);
+    question_post(question, accounts_take_turn);
 }
 
 void accounts_logout_all(struct accounts *accounts, const struct jwt_claims *claims,
@@ -446,7 +301,7 @@ void accounts_logout_all(struct accounts *accounts, const struct jwt_claims *cla
         return;
     question->claims = *claims;
     question->raises_gen = true;
-    question_post(question, take_turn);
+    question_post(question, accounts_take_turn);
 }
 
 /* --- Removed --- */
@@ -461,7 +316,7 @@ static void after_removing(struct question *question)
         return;
     }
     while ((waiting = take_waiting(entry)))
-        question_post(waiting, take_turn); /* and finds nothing */
+        question_post(waiting, accounts_take_turn); /* and finds nothing */
     accounts->options.on_revoked(accounts->options.user, entry->uuid, NULL);
     accounts_remove_entry(accounts, entry);
     question_finish(question, ACCOUNTS_OK);
@@ -481,5 +336,5 @@ void accounts_remove(struct accounts *accounts, uint64_t id, accounts_on_done *o
     if (!question)
         return;
     question->is_removal = true;
-    question_post(question, take_turn);
+    question_post(question, accounts_take_turn);
 }

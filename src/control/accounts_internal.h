@@ -4,7 +4,8 @@
  *   accounts_index.c      where accounts and tokens are found
  *   accounts_check.c      what e-mails, names and scopes may be
  *   accounts_question.c   a question on its way: to the hashing queue, to the store, to its answer
- *   accounts_change.c     made, confirmed, changed, removed: one change of an account at a time
+ *   accounts_create.c     made, confirmed
+ *   accounts_change.c     changed, removed: one change of an account at a time
  *   accounts_login.c      passwords and logins
  *   accounts_token.c      device tokens
  *   accounts_usage.c      bytes by month, and what is written once a minute
@@ -159,6 +160,10 @@ struct question *question_new(struct accounts *accounts, void (*tell)(struct que
                               void *user) __attribute__((warn_unused_result));
 /* A copy of what may be NULL; question->error is set without memory. */
 void question_keep(struct question *question, const char *text, char **ret_copy);
+void question_keep_values(struct question *question, const struct account_values *values);
+/* For `tell`, where on.account or on.done is to be told. */
+void question_tell_account(struct question *question);
+void question_tell_done(struct question *question);
 void question_post(struct question *question, void (*go_on)(struct question *question));
 /* To the hashing queue; ACCOUNTS_BUSY when it is full. */
 void question_work(struct question *question, void (*run)(struct work *work),
@@ -213,6 +218,8 @@ void accounts_remove_denied(struct accounts *accounts, struct denied_login *deni
 /* Those that have expired a day ago, as the store does it. */
 void accounts_forget_denied(struct accounts *accounts);
 
+/* The change that the question is, when those of the same account before it are done. */
+void accounts_take_turn(struct question *question);
 /* Every login of the account; ACCOUNTS_DENIED when that was done meanwhile. */
 void accounts_logout_all(struct accounts *accounts, const struct jwt_claims *claims,
                          accounts_on_done *on_done, void *user);

@@ -190,11 +190,6 @@ int accounts_refresh(struct accounts *accounts, const struct jwt_claims *claims,
 
 /* --- Without one --- */
 
-static void tell_done(struct question *question)
-{
-    question->on.done(question->user, question->error);
-}
-
 static struct denied_login *find_denied(const struct question *question)
 {
     struct denied_login *denied;
@@ -242,7 +237,7 @@ void accounts_logout(struct accounts *accounts, const struct jwt_claims *claims,
         accounts_logout_all(accounts, claims, on_done, user);
         return;
     }
-    struct question *question = question_new(accounts, tell_done, user);
+    struct question *question = question_new(accounts, question_tell_done, user);
     if (!question) {
         on_done(user, ACCOUNTS_MEMORY);
         return;

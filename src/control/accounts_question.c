@@ -28,6 +28,14 @@ void question_keep(struct question *question, const char *text, char **ret_copy)
         question->error = ACCOUNTS_MEMORY;
 }
 
+void question_keep_values(struct question *question, const struct account_values *values)
+{
+    question_keep(question, values->email, &question->email);
+    question_keep(question, values->name, &question->name);
+    question_keep(question, values->sshkey, &question->sshkey);
+    question_keep(question, values->password, &question->password);
+}
+
 static void free_secret(char *text)
 {
     if (text)
@@ -61,6 +69,17 @@ void question_finish(struct question *question, int error)
     question->error = error;
     question->tell(question);
     free_question(question);
+}
+
+void question_tell_account(struct question *question)
+{
+    question->on.account(question->user, question->error,
+                         question->error ? NULL : question->account, question->wait);
+}
+
+void question_tell_done(struct question *question)
+{
+    question->on.done(question->user, question->error);
 }
 
 /* It has come back to the loop. */

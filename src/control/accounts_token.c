@@ -112,11 +112,6 @@ void accounts_create_token(struct accounts *accounts, uint64_t account,
 
 /* --- Revoked --- */
 
-static void tell_done(struct question *question)
-{
-    question->on.done(question->user, question->error);
-}
-
 static struct token_entry *find_theirs(const struct question *question)
 {
     struct token_entry *entry = accounts_token(question->accounts, question->uuid);
@@ -154,7 +149,7 @@ static void revoke_now(struct question *question)
 void accounts_revoke_token(struct accounts *accounts, uint64_t account, const char *uuid,
                            accounts_on_done *on_done, void *user)
 {
-    struct question *question = question_new(accounts, tell_done, user);
+    struct question *question = question_new(accounts, question_tell_done, user);
     if (!question) {
         on_done(user, ACCOUNTS_MEMORY);
         return;

@@ -47,7 +47,7 @@ static void test_what_is_not_ours_is_refused(void **state)
         "{\"protected\":true,\"allow\":\"\",\"rate\":0," REST "}", /* by nobody's password */
         "{\"protected\":false,\"allow\":\"\",\"rate\":0,\"more\":1," REST "}",
         "{\"protected\":false,\"allow\":\"\",\"rate\":0,\"rate\":0," REST "}",
-        "{\"protected\":false,\"allow\":\"\",\"rate\":0," REST,
+        ("{\"protected\":false,\"allow\":\"\",\"rate\":0," REST),
     };
     struct socket_access *access = NULL;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
