@@ -133,9 +133,11 @@ int setup_make_api(const struct config *config, struct tls_context **ret_context
     setup_certificate(config, false, certificate, key, sizeof certificate);
     if (settings->certificate)
         files[0].key_passphrase = settings->key_passphrase;
-    if (config->edge_on)
-        count += config_edge_certificate(config, edge_certificate, edge_key,
-                                         sizeof edge_certificate, &files[1]);
+    if (config->edge_on) {
+        config_edge_certificate(config, edge_certificate, edge_key, sizeof edge_certificate,
+                                &files[1]);
+        count++;
+    }
     if (tls_certificates_load(files, count, config->edge_on ? settings->edge_certificates : NULL,
                               &certificates, error, error_size) < 0)
         return -1;
