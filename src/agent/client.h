@@ -31,7 +31,7 @@ struct client_settings {
     char *admin_socket; /* on the server's own machine */
 };
 
-/* The rows of a command's table; base: where in its struct the settings are. */
+/* The first rows of a command's table: of an account's commands, and of the operator's. */
 #define CLIENT_SETTINGS                                                                            \
     {.name = "help",                                                                               \
      .type = SETTING_FLAG,                                                                         \
@@ -109,9 +109,9 @@ enum client_status client_fail(const struct client *client, enum client_status s
 enum client_status client_need(const struct client *client, const char *text, const char *name)
     __attribute__((warn_unused_result));
 
-/* Asks, complains itself. body: taken (NULL: none; without memory for one that is needed, give what
- * json_pack() gave, with has_body). path: printf's, with ids that client_id_ok() passed.
- * ret_answer: NULL when it isn't wanted; else never NULL after CLIENT_DONE. */
+/* Asks, complains itself. body: taken; NULL: none. path: printf's; what is the user's in it went
+ * through client_segment(). ret_answer: NULL when it isn't wanted; else new, and never NULL after
+ * CLIENT_DONE. */
 enum client_status client_ask(struct client *client, const char *method, json_t *body,
                               json_t **ret_answer, const char *path, ...)
     __attribute__((format(printf, 5, 6), warn_unused_result));

@@ -31,6 +31,9 @@ struct connect_run {
     enum connect_status status;
 };
 
+/* Set by a signal that comes before the loop takes signals: what was begun is taken back. */
+static volatile sig_atomic_t was_interrupted;
+
 static void on_over(void *user, enum connect_status status)
 {
     struct connect_run *run = user;
@@ -142,10 +145,13 @@ enum connect_status connect_serve(struct connect_request *request, const char *i
     struct connect_run run = {.request = request, .keeper = keeper, .status = CONNECT_WRONG_USE};
     char error[512];
 
-    if (start(&run, instance, error, sizeof error) < 0)
+    if (start(&run, instance, error, sizeof error) < 0) {
         COMPLAIN("%s", error);
-    else
+    } else {
+        if (was_interrupted)
+            on_signal(was_interrupted, &run);
         loop_run(run.loop);
+    }
     stop(&run);
     return run.status;
 }
@@ -165,13 +171,31 @@ static enum connect_status status_of(enum client_status status)
     return CONNECT_WRONG_USE;
 }
 
+static void note_signal(int number)
+{
+    was_interrupted = number;
+}
+
+/* Until the loop has its own: the API's answer is awaited, or nobody would know what it made. A
+ * second signal ends the program at once. */
+static void note_signals(void)
+{
+    struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART | SA_RESETHAND};
+    int numbers[3], count = list_signals(numbers);
+
+    sigemptyset(&action.sa_mask);
+    for (int i = 0; i < count; i++)
+        sigaction(numbers[i], &action, NULL);
+}
+
 static enum connect_status serve_with_login(struct connect_request *request)
 {
     struct connect_login login;
     struct login_keeper *keeper = NULL;
-    enum connect_status status = status_of(connect_login_begin(&login, request));
 
-    if (status == CONNECT_DONE) {
+    note_signals();
+    enum connect_status status = status_of(connect_login_begin(&login, request));
+    if (status == CONNECT_DONE && !was_interrupted) {
         keeper = login_keeper_new(&login.client.login);
         status = connect_serve(request, request->settings.instance, keeper);
     }

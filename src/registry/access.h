@@ -26,6 +26,8 @@ struct socket_access {
 /* A deep copy; NULL without memory. `access` NULL: one that lets everybody in. */
 struct socket_access *socket_access_copy(const struct socket_access *access);
 void socket_access_free(struct socket_access *access); /* NULL is fine */
+/* Do they say the same? NULL says what one that lets everybody in says. */
+bool socket_access_equal(const struct socket_access *a, const struct socket_access *b);
 /* "192.0.2.0/24, 2001:db8::/32" into a list. 0, or -1 with a sentence. */
 int socket_access_parse_prefixes(const char *text, struct prefix **ret_prefixes, size_t *ret_count,
                                  char *error, size_t error_size)

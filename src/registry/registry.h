@@ -144,6 +144,7 @@ enum registry_error {
     REGISTRY_DRAINING = -9, /* "DRAINING": the same; the server is about to stop */
     REGISTRY_BUSY = -10,    /* "BUSY": another change of this socket is on its way to disk */
     REGISTRY_UNKNOWN = -11, /* "UNKNOWN_SOCKET" */
+    REGISTRY_SCOPE = -12,   /* "TOKEN_SCOPE": not by the registry itself; for who knows the token */
 };
 const char *registry_error_name(int error);
 const char *registry_error_text(int error); /* a sentence for the agent's user */

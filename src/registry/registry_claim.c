@@ -161,7 +161,8 @@ static bool is_same(const struct socket_facts *a, const struct socket_facts *b)
 {
     return a->type == b->type && strcmp(a->hostname, b->hostname) == 0 &&
            a->https_only == b->https_only && is_same_text(a->host_header, b->host_header) &&
-           is_same_text(a->description, b->description) && a->access == b->access;
+           is_same_text(a->description, b->description) &&
+           socket_access_equal(a->access, b->access);
 }
 
 static int reserve_change(struct registry *registry, struct entry *entry,

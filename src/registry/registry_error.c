@@ -19,6 +19,7 @@ static const struct error_words words[] = {
     {"DRAINING", "the server is about to stop and takes no more services"},
     {"BUSY", "another change of this service is being written down, try again"},
     {"UNKNOWN_SOCKET", "there is no such service"},
+    {"TOKEN_SCOPE", "this token may not serve a service of that name"},
 };
 
 static const struct error_words *find(int error)

@@ -180,17 +180,23 @@ static enum api_read finish(struct api_reader *reader)
     return API_READ_WHOLE;
 }
 
+/* In steps that the limit is found by before anything behind it is looked at: so it makes no
+ * difference how the bytes are torn. */
 static enum api_read read_body(struct api_reader *reader, const char *bytes, size_t length,
                                size_t *ret_taken)
 {
-    long taken = 0;
-    if (!http_body_is_over(&reader->body) && length)
-        taken = http_body_feed(&reader->body, bytes, length, &reader->content);
-    if (taken < 0)
-        return refuse(reader, taken == HTTP_BODY_NO_MEMORY ? 503 : 400);
-    *ret_taken += (size_t)taken;
-    if (reader->content.size > API_BODY_MAX)
-        return refuse(reader, 413);
+    size_t at = 0;
+    while (at < length && !http_body_is_over(&reader->body)) {
+        size_t room = API_BODY_MAX + 1 - reader->content.size;
+        size_t step = length - at < room ? length - at : room;
+        long taken = http_body_feed(&reader->body, bytes + at, step, &reader->content);
+        if (taken < 0)
+            return refuse(reader, taken == HTTP_BODY_NO_MEMORY ? 503 : 400);
+        at += (size_t)taken;
+        if (reader->content.size > API_BODY_MAX)
+            return refuse(reader, 413);
+    }
+    *ret_taken += at;
     return http_body_is_over(&reader->body) ? finish(reader) : API_READ_MORE;
 }
 

@@ -212,7 +212,7 @@ static void consider(struct sockets *sockets, struct socket_question *question)
     else if (sockets_is_reserved(sockets, question->hostname))
         error = REGISTRY_TAKEN;
     else if (!sockets_is_in_scope(sockets, question))
-        error = REGISTRY_NOT_ALLOWED;
+        error = REGISTRY_SCOPE;
     else
         error = registry_claim(sockets->registry, &claim, &facts, &is_changed);
     if (!error && is_changed)

@@ -74,8 +74,9 @@ class StoryTest(ApiTest):
         return tunnel
 
     def refusal(self, tunnel, name, **more):
-        tunnel.register("web", name, **more)
-        return tunnel.next_control()["object"]["refused"]["code"]
+        word, facts = tunnel.register("web", name, **more)
+        self.assertEqual(word, "refused")
+        return facts["code"]
 
 
 class TokenTest(ApiTest):
@@ -165,13 +166,12 @@ class TokenTest(ApiTest):
         tunnel, _ = self.connect(secret, ["inbound"])
 
         def register(name, **more):
-            tunnel.register("web", name, **more)
-            said = tunnel.next_control()["object"]
-            return said["refused"]["code"] if "refused" in said else said["registered"]["hostname"]
+            word, facts = tunnel.register("web", name, **more)
+            return facts["code"] if word == "refused" else facts["hostname"]
 
-        self.assertEqual(register("other"), "NAME_NOT_ALLOWED")
-        self.assertEqual(register("mine", hostname="other-of-scope"), "NAME_NOT_ALLOWED")
-        self.assertEqual(register("mine", hostname="moved-elsewhere"), "NAME_NOT_ALLOWED")
+        self.assertEqual(register("other"), "TOKEN_SCOPE")
+        self.assertEqual(register("mine", hostname="other-of-scope"), "TOKEN_SCOPE")
+        self.assertEqual(register("mine", hostname="moved-elsewhere"), "TOKEN_SCOPE")
         self.assertEqual(register("mine"), f"mine-of-scope.{DOMAIN}")
         self.assertTrue(register("new").endswith(DOMAIN))
 
@@ -257,13 +257,13 @@ class HttpTest(ApiTest):
     def test_chunks_and_continue(self):
         head = b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         chunks = b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
-        self.assertEqual(self.status(head + chunks), 400)
+        self.assertEqual(self.status(head + chunks), 422)
         connection = self.server.connection().sock
         self.addCleanup(connection.close)
         connection.sendall(head + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         self.assertTrue(read_answer(connection, True)[0].startswith(b"HTTP/1.1 100"))
         connection.sendall(b"{}")
-        self.assertTrue(read_answer(connection)[0].startswith(b"HTTP/1.1 400"))
+        self.assertTrue(read_answer(connection)[0].startswith(b"HTTP/1.1 422"))
 
     def test_head_has_no_body(self):
         head = b"HEAD /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -415,7 +415,7 @@ class LifeTest(ApiTest):
         self.addCleanup(connection.close)
         self.assertEqual(server.ask(connection, "GET", "/healthz").status, 200)
         server.signal(signal.SIGHUP)
-        server.wait_log("reloaded")
+        server.wait_log("configuration reloaded")
         self.assertEqual(server.ask(connection, "GET", "/healthz").status, 200)
         self.assertEqual(server.api("GET", "/healthz").status, 200)
         server.stop()

@@ -26,6 +26,7 @@ class Api:
 
     def __init__(self, tunnel_server="localhost:1"):
         self.tunnel_server, self.asked, self.sockets, self.counts = tunnel_server, [], {}, collections.Counter()
+        self.before_connect = lambda: None
         api = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -84,6 +85,7 @@ class Api:
         if path == "/socket":
             return self.make(body, []) if method == "POST" else (200, list(self.sockets.values()))
         if path == "/connect":
+            self.before_connect()
             return self.make(body, [self.tunnel()])
         one = self.sockets.get(parts[1]) if parts[0] == "socket" else None
         if not one:
@@ -216,6 +218,16 @@ class Serving(CommandCase):
         self.assertEqual(self.api.sockets, {})
         self.assertEqual([one[:2] for one in self.api.asked],
                          [("POST", "/login"), ("GET", "/socket"), ("POST", "/connect"), ("DELETE", "/socket/socket-1")])
+
+    def test_a_signal_while_the_socket_is_made(self):
+        self.log_in()
+        started = threading.Event()
+        self.api.before_connect = lambda: started.wait(WAIT) and agent.process.send_signal(signal.SIGINT)
+        agent = self.agent("connect", "--port", "8080", "--name", "web")
+        started.set()
+        self.assertEqual(agent.wait_exit(), 0, agent.errors)
+        self.assertEqual(self.api.asked[-1][:2], ("DELETE", "/socket/socket-1"))
+        self.assertEqual(self.api.sockets, {})
 
     def test_connect_leaves_a_socket_that_was_there(self):
         self.log_in()
