@@ -10,7 +10,7 @@ char *access_json_format(const struct socket_access *access)
     char *deny = socket_access_format_prefixes(access->deny, access->deny_count);
     json_t *object =
         allow && deny
-            ? json_pack("{s:b,s:s?,s:s?,s:s,s:s,s:s?,s:I,s:I,s:I}", "protected",
+            ? json_pack("{s:b,s:s*,s:s*,s:s,s:s,s:s*,s:I,s:I,s:I}", "protected",
                         access->is_protected, "username", access->username, "password_hash",
                         access->password_hash, "allow", allow, "deny", deny, "client_ca",
                         access->client_ca, "rate", (json_int_t)access->rate, "visitor_rate",
@@ -49,9 +49,9 @@ static int copy_text(const char *text, char **ret_copy)
 static int read_object(json_t *object, struct socket_access *access)
 {
     int is_protected;
-    const char *username, *password_hash, *allow, *deny, *client_ca;
+    const char *username = NULL, *password_hash = NULL, *client_ca = NULL, *allow, *deny;
     json_int_t rate, visitor_rate, max_connections;
-    if (json_unpack_ex(object, NULL, JSON_STRICT, "{s:b,s:s?,s:s?,s:s,s:s,s:s?,s:I,s:I,s:I}",
+    if (json_unpack_ex(object, NULL, JSON_STRICT, "{s:b,s?s,s?s,s:s,s:s,s?s,s:I,s:I,s:I}",
                        "protected", &is_protected, "username", &username, "password_hash",
                        &password_hash, "allow", &allow, "deny", &deny, "client_ca", &client_ca,
                        "rate", &rate, "visitor_rate", &visitor_rate, "max_connections",

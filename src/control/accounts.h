@@ -95,9 +95,13 @@ struct accounts_options {
     const unsigned char *jwt_key; /* 32 bytes; copied */
     uint64_t login_lifetime;      /* seconds; 18000 */
     uint64_t (*wall_clock)(void); /* seconds since 1970 */
+    uint64_t (*clock)(void);      /* microseconds, for delays; NULL: the loop's */
     /* Tunnels of a token that was revoked or changed, or of an account that was disabled, are to
      * end; token NULL: all of the owner's. */
     void (*on_revoked)(void *user, const char *owner, const struct device_token *token);
+    /* Are these the rules of struct device_token (egress_allow, egress_deny)? NULL: only that they
+     * are a list is looked at. */
+    bool (*is_egress)(void *user, const char *rules);
     void *user;
 };
 
@@ -105,11 +109,13 @@ struct accounts_options {
 int accounts_new(struct loop *loop, struct store *store, const struct accounts_options *options,
                  struct accounts **ret_accounts, char *error, size_t error_size)
     __attribute__((warn_unused_result));
-void accounts_free(
-    struct accounts *accounts); /* NULL is fine; open questions end without an answer */
+/* Writes what is to be written once a minute; before store_close(), which waits for it. Open
+ * questions end without an answer. NULL is fine. Never from within on_revoked. */
+void accounts_free(struct accounts *accounts);
 
-/* error: enum account_error. account: borrowed, NULL on error. Never before the function returns.
- */
+/* error: enum account_error. account: borrowed, NULL on error. Never before the function returns,
+ * but with ACCOUNTS_MEMORY, as there is nothing then that could be kept for later. The same goes
+ * for the next three. */
 typedef void accounts_on_account(void *user, int error, const struct account *account,
                                  uint64_t wait);
 /* wait: microseconds, with ACCOUNTS_WAIT. login: a JWT, "" on error. */
@@ -120,7 +126,8 @@ typedef void accounts_on_token(void *user, int error, const struct device_token 
 typedef void accounts_on_done(void *user, int error);
 
 struct account_values {
-    const char *email, *name, *password, *sshkey; /* NULL: not given, or unchanged */
+    const char *email, *name, *password,
+        *sshkey; /* NULL: not given, or unchanged; sshkey "": none */
 };
 /* confirmed: active at once, else pending with a code. */
 void accounts_create(struct accounts *accounts, const struct account_values *values, bool confirmed,
@@ -155,16 +162,18 @@ struct account *accounts_find_email(struct accounts *accounts, const char *email
 void accounts_each(struct accounts *accounts,
                    void (*each)(void *user, const struct account *account), void *user);
 
-/* values: id, uuid, owner, digest, created are made here. */
+/* values: id, uuid, owner, account, digest, created are made here. */
 void accounts_create_token(struct accounts *accounts, uint64_t account,
                            const struct device_token *values, accounts_on_token *on_done,
                            void *user);
+/* account 0: whoever's it is, for the operator. */
 void accounts_revoke_token(struct accounts *accounts, uint64_t account, const char *uuid,
                            accounts_on_done *on_done, void *user);
 /* At once: a device's secret. *ret_token is borrowed until the next turn. Notes its use (kept in
  * memory, written at most once a minute). */
 int accounts_check_token(struct accounts *accounts, const char *secret, size_t length,
                          struct device_token **ret_token) __attribute__((warn_unused_result));
+/* In the order of their making; account 0: of all, for the operator. */
 void accounts_each_token(struct accounts *accounts, uint64_t account,
                          void (*each)(void *user, const struct device_token *token,
                                       uint64_t last_used),
@@ -174,3 +183,5 @@ void accounts_each_token(struct accounts *accounts, uint64_t account,
  * caller; written once a minute. The month's sum so far, UTC. */
 void accounts_add_usage(struct accounts *accounts, const char *owner, uint64_t bytes);
 uint64_t accounts_usage(const struct accounts *accounts, const char *owner);
+/* Writes usage and last uses now; happens once a minute by itself. */
+void accounts_flush(struct accounts *accounts);

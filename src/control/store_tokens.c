@@ -74,7 +74,8 @@ int store_use_tokens(struct store *store, const struct stored_use *uses, size_t 
     struct stored_use *copy = malloc((count + 1) * sizeof *copy);
     if (!copy)
         return STORE_MEMORY;
-    memcpy(copy, uses, count * sizeof *copy);
+    if (count)
+        memcpy(copy, uses, count * sizeof *copy);
     struct store_job job = {.run = run_use,
                             .release = store_release_list,
                             .value.list = {copy, count},

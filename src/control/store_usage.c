@@ -24,7 +24,8 @@ int store_add_usage(struct store *store, const struct stored_usage *usage, size_
     struct stored_usage *copy = malloc((count + 1) * sizeof *copy);
     if (!copy)
         return STORE_MEMORY;
-    memcpy(copy, usage, count * sizeof *copy);
+    if (count)
+        memcpy(copy, usage, count * sizeof *copy);
     struct store_job job = {.run = add,
                             .release = store_release_list,
                             .value.list = {copy, count},
