@@ -51,7 +51,9 @@ static int make_server(const struct config *config, bool old, struct tls_context
     setup_certificate(config, old, certificate, key, sizeof certificate);
     if (!settings->certificate) {
         int result = old ? state_ensure_old_certificate(settings->state_folder, error, error_size)
-                         : state_ensure_certificate(settings->state_folder, error, error_size);
+                         : state_ensure_certificate(settings->state_folder,
+                                                    config->edge_on ? settings->edge_domain : NULL,
+                                                    error, error_size);
         if (result < 0)
             return -1;
     }

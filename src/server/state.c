@@ -312,10 +312,12 @@ static void add_addresses(struct names *names)
 typedef int ensure_server(const char *folder, const char *const *names, size_t name_count,
                           char *error, size_t error_size);
 
-static int ensure_certificate(ensure_server *ensure, const char *folder, char *error,
-                              size_t error_size)
+static int ensure_certificate(ensure_server *ensure, const char *folder, const char *domain,
+                              char *error, size_t error_size)
 {
     struct names names = {0};
+    if (domain)
+        add_name(&names, domain);
     add_name(&names, "localhost");
     add_name(&names, "127.0.0.1");
     add_name(&names, "::1");
@@ -327,9 +329,9 @@ static int ensure_certificate(ensure_server *ensure, const char *folder, char *e
     return result;
 }
 
-int state_ensure_certificate(const char *folder, char *error, size_t error_size)
+int state_ensure_certificate(const char *folder, const char *domain, char *error, size_t error_size)
 {
-    return ensure_certificate(pki_ensure_server, folder, error, error_size);
+    return ensure_certificate(pki_ensure_server, folder, domain, error, error_size);
 }
 
 int state_ensure_old_certificate(const char *folder, char *error, size_t error_size)
@@ -339,7 +341,7 @@ int state_ensure_old_certificate(const char *folder, char *error, size_t error_s
         snprintf(error, error_size, "the state folder's name is too long");
         return -1;
     }
-    return ensure_certificate(pki_ensure_rsa_server, old, error, error_size);
+    return ensure_certificate(pki_ensure_rsa_server, old, NULL, error, error_size);
 }
 
 int state_ensure_edge_certificate(const char *folder, const char *domain, char *error,

@@ -26,8 +26,8 @@ int state_write_new(const char *folder, const char *path, const char *bytes, siz
 int state_ensure_key(const char *folder, const char *name, unsigned char key[STATE_KEY_SIZE],
                      char *error, size_t error_size) __attribute__((warn_unused_result));
 /* FOLDER/server.pem and server.key from the local CA (net/pki) for localhost, this machine's name
- * and addresses. */
-int state_ensure_certificate(const char *folder, char *error, size_t error_size)
+ * and addresses, and the edge's domain (NULL: none), by which agents are told to come. */
+int state_ensure_certificate(const char *folder, const char *domain, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 /* The same in FOLDER/old, of an RSA CA of its own, for the listener of old boards. */
 int state_ensure_old_certificate(const char *folder, char *error, size_t error_size)
