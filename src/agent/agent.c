@@ -131,9 +131,11 @@ static void on_registered(struct agent *agent, const struct announce_answer *ans
     print_online(agent, answer);
 }
 
-static bool is_servers_fault(const char *code)
+/* Something else may hold the port of a service that had it already, for a while. */
+static bool is_servers_fault(const struct enrolment *enrolment, const char *code)
 {
-    return !strcmp(code, "OUT_OF_MEMORY") || !strcmp(code, "STORE_FAILED");
+    return !strcmp(code, "OUT_OF_MEMORY") || !strcmp(code, "STORE_FAILED") ||
+           !strcmp(code, "DRAINING") || (*enrolment->url && !strcmp(code, "PORTS_EXHAUSTED"));
 }
 
 static void on_refused(struct agent *agent, const struct announce_answer *answer)
@@ -148,7 +150,7 @@ static void on_refused(struct agent *agent, const struct announce_answer *answer
     COMPLAIN("%s: the server refused it: %s (%s)",
              agent->request->services.items[enrolment - agent->enrolments].name, answer->message,
              answer->code);
-    if (is_servers_fault(answer->code)) {
+    if (is_servers_fault(enrolment, answer->code)) {
         enrolment->is_faulty = true;
         timer_start(&agent->ask_again, loop_now(agent->loop) + ASK_AGAIN);
         return;
@@ -190,20 +192,15 @@ static size_t on_message_pull(void *user, char *buffer, size_t capacity)
 
 /* --- Visits --- */
 
-static void on_visit(struct agent *agent, uint64_t tunnel, const char *json, size_t length)
+static void on_visit(struct agent *agent, uint64_t tunnel, struct visit_message *message)
 {
-    struct visit_message *message = visit_message_parse(json, length);
     char line[VISIT_LINE_MAX];
-
-    if (!message)
-        return;
     struct visit_record *record = visit_message_record(message);
     record->service_time = service_times_find(arrivals_times(agent->arrivals), tunnel,
                                               record->substream, loop_now(agent->loop));
     size_t size = agent->request->settings.json ? visit_record_json(record, line)
                                                 : visit_record_line(record, line);
     live_log_line(agent->log, line, size);
-    visit_message_free(message);
 }
 
 static void on_message(void *user, uint64_t tunnel, const char *json, size_t length)
@@ -211,10 +208,15 @@ static void on_message(void *user, uint64_t tunnel, const char *json, size_t len
     struct agent *agent = user;
     struct announce_answer answer;
 
+    /* First what comes thousands of times a second, so that it is parsed once. */
+    struct visit_message *visit = visit_message_parse(json, length);
+    if (visit) {
+        on_visit(agent, tunnel, visit);
+        visit_message_free(visit);
+        return;
+    }
     announce_parse(json, length, &answer);
-    if (answer.kind == ANNOUNCE_VISIT)
-        on_visit(agent, tunnel, json, length);
-    else if (answer.kind == ANNOUNCE_REGISTERED)
+    if (answer.kind == ANNOUNCE_REGISTERED)
         on_registered(agent, &answer);
     else if (answer.kind == ANNOUNCE_REFUSED)
         on_refused(agent, &answer);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/complain.h"
 #include "agent/upstream.h"
 #include "net/conn.h"
 #include "net/dial.h"
@@ -33,7 +34,7 @@ struct arrival {
     struct relay relay; /* first: the relay's callbacks find the arrival by it */
     struct arrivals *arrivals;
     struct plex_substream *substream; /* NULL: over */
-    const struct upstream *upstream;
+    struct upstream *upstream;
     struct dial *dial; /* while one is under way */
     struct conn *conn; /* from then on */
     struct timer deadline;
@@ -97,6 +98,22 @@ static void fail(struct arrival *arrival, const char *message, const char *code)
     plex_substream_set_user(substream, NULL);
     plex_substream_abort(substream, kept, kept_code);
     get_over(arrival, false);
+}
+
+/* Before the service has taken the connection. Whoever offers it is told why here, for the visitor
+ * isn't; once, until it goes well again. */
+static void fail_to_connect(struct arrival *arrival, const char *message, const char *code)
+{
+    struct upstream *upstream = arrival->upstream;
+    char trouble[sizeof upstream->trouble];
+
+    snprintf(trouble, sizeof trouble, "%s", message);
+    if (strcmp(upstream->trouble, trouble) != 0) {
+        memcpy(upstream->trouble, trouble, sizeof trouble);
+        complain_write("connect", "%s: the service can't be reached: %s", upstream->service->name,
+                       message);
+    }
+    fail(arrival, message, code);
 }
 
 void arrival_on_gone(struct plex_substream *substream, int reason)
@@ -183,6 +200,7 @@ size_t arrival_on_pull(struct plex_substream *substream, void *buffer, size_t ca
 static void join(struct arrival *arrival)
 {
     timer_stop(&arrival->deadline);
+    *arrival->upstream->trouble = '\0';
     /* Which address the service has here isn't the server's business. */
     plex_substream_notify(arrival->substream, PLEX_EVENT_CONNECT, NULL);
     relay_join(&arrival->relay, &relay_conn_ops, arrival->conn);
@@ -210,7 +228,7 @@ static void on_service_failed(struct conn *conn)
     if (arrival->relay.passive_end)
         on_relay_failed(&arrival->relay, "read");
     else
-        fail(arrival, conn_error_text(conn), conn_error_code(conn));
+        fail_to_connect(arrival, conn_error_text(conn), conn_error_code(conn));
 }
 
 static const struct conn_callbacks service_callbacks = {
@@ -237,13 +255,13 @@ static void connected(struct arrival *arrival)
     const struct service_settings *settings = &arrival->upstream->service->settings;
 
     if (!send_proxy_header(arrival)) {
-        fail(arrival, "the PROXY header could not be sent", "EPIPE");
+        fail_to_connect(arrival, "the PROXY header could not be sent", "EPIPE");
         return;
     }
     if (!arrival->upstream->tls)
         join(arrival);
     else if (conn_start_tls_client(arrival->conn, arrival->upstream->tls, settings->host, NULL) < 0)
-        fail(arrival, "TLS could not be started", "ENOMEM");
+        fail_to_connect(arrival, "TLS could not be started", "ENOMEM");
 }
 
 static void on_lookup(void *user)
@@ -270,7 +288,7 @@ static void on_dial_failed(void *user, const char *code, const char *message)
     struct arrival *arrival = user;
 
     arrival->dial = NULL;
-    fail(arrival, message, code);
+    fail_to_connect(arrival, message, code);
 }
 
 static const struct dial_callbacks dial_callbacks = {on_lookup, on_judge, on_connected,
@@ -293,7 +311,7 @@ static void connect_local(struct arrival *arrival)
         close(fd);
     const char *code = strerrorname_np(-error);
     snprintf(message, sizeof message, "connect %s", code ? code : "EIO");
-    fail(arrival, message, code ? code : "EIO");
+    fail_to_connect(arrival, message, code ? code : "EIO");
 }
 
 static void connect_service(struct arrival *arrival)
@@ -306,14 +324,14 @@ static void connect_service(struct arrival *arrival)
     else if (dial_start(arrivals->loop, arrivals->resolver, settings->host,
                         (uint16_t)settings->port, CONNECT_TIMEOUT, &dial_callbacks, arrival,
                         &arrival->dial) < 0)
-        fail(arrival, "out of memory", "ENOMEM");
+        fail_to_connect(arrival, "out of memory", "ENOMEM");
 }
 
 static void run_deadline(struct timer *timer)
 {
     struct arrival *arrival =
         (struct arrival *)((char *)timer - offsetof(struct arrival, deadline));
-    fail(arrival, "the service took too long to connect", "ETIMEDOUT");
+    fail_to_connect(arrival, "the service took too long to connect", "ETIMEDOUT");
 }
 
 bool arrivals_open(struct arrivals *arrivals, struct plex_substream *substream, const char *service,

@@ -13,6 +13,7 @@ struct upstream {
     const struct service *service;
     struct tls_context *tls; /* NULL: the service speaks no TLS */
     struct files *files;     /* NULL: not a folder */
+    char trouble[160];       /* why it can't be reached, as was told last; "": it can */
 };
 
 /* 0, or -1 with a sentence that names the service; upstream_close() in any case. */

@@ -324,6 +324,12 @@ enum http_visit_state http_visit_state(const struct http_visit *visit)
     return (enum http_visit_state)visit->state;
 }
 
+bool http_visit_awaits_request(const struct http_visit *visit)
+{
+    return visit->state == HTTP_VISIT_EXCHANGE && !http_visit_request_is_over(visit) &&
+           !visit->is_held && !visit->pending.size && !visit->to_service.size;
+}
+
 bool http_visit_wants_visitor(const struct http_visit *visit)
 {
     return visit->state != HTTP_VISIT_CLOSING && !visit->pending.size &&

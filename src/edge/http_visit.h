@@ -82,6 +82,8 @@ int http_visit_new(const struct http_visit_options *options,
 void http_visit_free(struct http_visit *visit); /* NULL is fine */
 enum http_visit_state http_visit_state(const struct http_visit *visit);
 
+/* Has the service all that came of the request, and is there more to come? */
+bool http_visit_awaits_request(const struct http_visit *visit);
 /* Would it take bytes? Read from neither side while it doesn't: that is the back-pressure. */
 bool http_visit_wants_visitor(const struct http_visit *visit);
 bool http_visit_wants_service(const struct http_visit *visit);

@@ -40,22 +40,6 @@ void http_visit_refuse(struct http_visit *visit, const struct http_answer *own)
     http_visit_leave(visit, is_outermost);
 }
 
-static enum page page_for(int status)
-{
-    switch (status) {
-    case 405:
-        return PAGE_CONNECT_REFUSED;
-    case 431:
-        return PAGE_HEAD_TOO_LARGE;
-    case 501:
-        return PAGE_METHOD_UNKNOWN;
-    case 502:
-        return PAGE_SERVICE_BROKEN;
-    default:
-        return PAGE_BAD_REQUEST;
-    }
-}
-
 static void answer_page(struct http_visit *visit, int status, bool is_refusal)
 {
     struct page_text *text = malloc(sizeof *text);
@@ -64,8 +48,7 @@ static void answer_page(struct http_visit *visit, int status, bool is_refusal)
         return;
     }
     struct http_answer own = {0};
-    page_make(page_for(status), visit->texts.accept, "", text, &own);
-    own.status = status; /* 417 and 505 are bad requests with a status of their own */
+    page_make(page_of_status(status), visit->texts.accept, "", text, &own);
     answer(visit, &own, is_refusal);
     free(text);
 }

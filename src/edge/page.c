@@ -63,10 +63,13 @@ static const struct wording wordings[] = {
                               "The method CONNECT isn't served here.",
                               "Take this address out of your program's proxy settings.",
                               "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"},
-    [PAGE_SLOW_HEAD] = {408, "REQUEST_TIMEOUT", "The request took too long to arrive",
-                        "The connection was there, but the whole of the request didn't come in "
-                        "time.",
-                        "Try again; your connection may be slow just now.", NULL},
+    [PAGE_SLOW_REQUEST] = {408, "REQUEST_TIMEOUT", "The request took too long to arrive",
+                           "The connection was there, but the whole of the request didn't come in "
+                           "time.",
+                           "Try again; your connection may be slow just now.", NULL},
+    [PAGE_EXPECT_UNKNOWN] = {417, "EXPECTATION_FAILED", "This expectation can't be met",
+                             "The request expects something other than 100-continue.",
+                             "The program that sent it has to do without.", NULL},
     [PAGE_MISDIRECTED] = {421, "MISDIRECTED", "This connection is for another name",
                           "The request asks for a name that this connection wasn't made for.",
                           "Your program should ask again over a connection of its own. A browser "
@@ -126,6 +129,9 @@ static const struct wording wordings[] = {
     [PAGE_SERVICE_SILENT] = {504, "SERVICE_SILENT", "The service takes too long to answer",
                              "The service took the request, but no answer has come in time.",
                              "Try again later. If it is yours, see what it is waiting for.", NULL},
+    [PAGE_VERSION_UNKNOWN] = {505, "VERSION_UNKNOWN", "This version of HTTP isn't spoken",
+                              "HTTP/1.1 and HTTP/1.0 are served here.",
+                              "The program that sent the request has to use one of them.", NULL},
     [PAGE_REDIRECT] = {308, "HTTPS_ONLY", "This service is on https",
                        "It is served over an encrypted connection only.", "Go on at this address.",
                        NULL},
@@ -333,6 +339,17 @@ static bool encode_url(const char *url, char out[PAGE_URL_MAX + 1])
 const char *page_code(enum page page)
 {
     return wordings[page].code;
+}
+
+enum page page_of_status(int status)
+{
+    static const enum page pages[] = {
+        PAGE_CONNECT_REFUSED, PAGE_SLOW_REQUEST,   PAGE_EXPECT_UNKNOWN, PAGE_MISDIRECTED,
+        PAGE_HEAD_TOO_LARGE,  PAGE_METHOD_UNKNOWN, PAGE_SERVICE_BROKEN, PAGE_VERSION_UNKNOWN};
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
+        if (wordings[pages[i]].status == status)
+            return pages[i];
+    return PAGE_BAD_REQUEST;
 }
 
 void page_make(enum page page, const char *accept, const char *detail, struct page_text *text,

@@ -11,7 +11,8 @@ enum page {
     PAGE_UNKNOWN_NAME,    /* 404 "UNKNOWN_NAME" */
     PAGE_NOT_FOUND,       /* 404 "NOT_FOUND": of the edge's own paths */
     PAGE_CONNECT_REFUSED, /* 405 "METHOD_NOT_ALLOWED" */
-    PAGE_SLOW_HEAD,       /* 408 "REQUEST_TIMEOUT" */
+    PAGE_SLOW_REQUEST,    /* 408 "REQUEST_TIMEOUT" */
+    PAGE_EXPECT_UNKNOWN,  /* 417 "EXPECTATION_FAILED" */
     PAGE_MISDIRECTED,     /* 421 "MISDIRECTED" */
     PAGE_RATE_LIMITED,    /* 429 "RATE_LIMITED"; needs Retry-After */
     PAGE_GUESSED,         /* 429 "TOO_MANY_ATTEMPTS": of passwords; needs Retry-After */
@@ -25,6 +26,7 @@ enum page {
     PAGE_FULL,            /* 503 "SOCKET_FULL": as many visitors as it may have, Retry-After */
     PAGE_QUOTA_EXCEEDED,  /* 503 "QUOTA_EXCEEDED" */
     PAGE_SERVICE_SILENT,  /* 504 "SERVICE_SILENT" */
+    PAGE_VERSION_UNKNOWN, /* 505 "VERSION_UNKNOWN" */
     PAGE_REDIRECT,        /* 308 "HTTPS_ONLY": to https; detail is the whole URL */
     PAGE_URL_TOO_LONG,    /* 414 "URL_TOO_LONG": what a redirect beyond PAGE_URL_MAX becomes */
 };
@@ -46,5 +48,7 @@ void page_make(enum page page, const char *accept, const char *detail, struct pa
 /* One more header line for a page that was made; the value is fit for one. A line that is too long
  * is left out. */
 void page_add_header(struct page_text *text, const char *name, const char *value);
+/* The page of a request or an answer that http_visit can't pass on, by the status it was given. */
+enum page page_of_status(int status);
 /* "SERVICE_REFUSED", as in X-Streamplex-Error. */
 const char *page_code(enum page page);

@@ -323,9 +323,9 @@ static void refuse_slow_head(struct visitor *visitor)
 {
     struct edge *edge = visitor->edge;
     struct http_answer answer;
-    page_make(PAGE_SLOW_HEAD, "", "", &edge->page, &answer);
+    page_make(PAGE_SLOW_REQUEST, "", "", &edge->page, &answer);
     answer.closes = true;
-    visitor->error = page_code(PAGE_SLOW_HEAD);
+    visitor->error = page_code(PAGE_SLOW_REQUEST);
     visitor->active_at = loop_now(edge->loop);
     edge_count(edge, EDGE_COUNT_BAD_REQUESTS, 1);
     visitor->busy = true;
@@ -334,10 +334,12 @@ static void refuse_slow_head(struct visitor *visitor)
     visitor_work(visitor);
 }
 
+/* Whose silence is it? The service's, unless the visitor owes it the rest of the request. */
 static void answer_silence(struct visitor *visitor)
 {
+    bool is_visitors = !visitor->can_read && http_visit_awaits_request(visitor->http);
     visitor->needs_route = false;
-    visitor_answer(visitor, PAGE_SERVICE_SILENT, "");
+    visitor_answer(visitor, is_visitors ? PAGE_SLOW_REQUEST : PAGE_SERVICE_SILENT, "");
     visitor_drop_inbound(visitor, false);
     visitor_work(visitor);
 }

@@ -55,31 +55,11 @@ static void write_record(struct visitor *visitor, struct visit_record *record)
 }
 
 /* The http_visit answers some requests itself; what it found wrong is in the status alone. */
-static const char *name_status(int status)
-{
-    switch (status) {
-    case 408:
-        return page_code(PAGE_SLOW_HEAD);
-    case 421:
-        return page_code(PAGE_MISDIRECTED);
-    case 405:
-        return page_code(PAGE_CONNECT_REFUSED);
-    case 431:
-        return page_code(PAGE_HEAD_TOO_LARGE);
-    case 501:
-        return page_code(PAGE_METHOD_UNKNOWN);
-    case 502:
-        return page_code(PAGE_SERVICE_BROKEN);
-    default:
-        return page_code(PAGE_BAD_REQUEST);
-    }
-}
-
 static void judge(struct visitor *visitor, const struct http_record *record)
 {
     if (visitor->error || !record->is_own || record->status < 400)
         return;
-    visitor->error = name_status(record->status);
+    visitor->error = page_code(page_of_status(record->status));
     edge_count(visitor->edge,
                record->status == 502 ? EDGE_COUNT_SERVICE_BROKEN : EDGE_COUNT_BAD_REQUESTS, 1);
 }

@@ -35,6 +35,7 @@ void visitor_count_page(const struct visitor *visitor, enum page page)
     case PAGE_SERVICE_SILENT:
         what = EDGE_COUNT_SERVICE_SILENT;
         break;
+    case PAGE_SLOW_REQUEST:
     case PAGE_MISDIRECTED:
         what = EDGE_COUNT_BAD_REQUESTS;
         break;

@@ -17,13 +17,15 @@ struct tls_certificates;
  * counted by reference, shared by all threads. */
 struct tls_certificate_file {
     const char *certificate_file, *key_file, *key_passphrase;
+    bool is_spare; /* for the names only that no other of them is for, a folder's among them */
 };
 int tls_certificates_new(const struct tls_certificate_file *files, size_t count,
                          struct tls_certificates **ret_certificates, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 /* The same, and after `files` every pair of a folder: NAME.pem or NAME.crt with NAME.key, or
  * NAME/fullchain.pem with NAME/privkey.pem (certbot's "live"). One that can't be used is left out
- * with a warning in the log; without any at all it is an error. folder NULL: none. */
+ * with a warning in the log; it is an error when all of the folder's are, and there is no other but
+ * a spare one, and without any at all. folder NULL: none. */
 int tls_certificates_load(const struct tls_certificate_file *files, size_t count,
                           const char *folder, struct tls_certificates **ret_certificates,
                           char *error, size_t error_size) __attribute__((warn_unused_result));

@@ -187,6 +187,34 @@ int tls_certificates_new(const struct tls_certificate_file *files, size_t count,
     return tls_certificates_load(files, count, NULL, ret_certificates, error, error_size);
 }
 
+/* Of `files` those that are spare, or the others. */
+static int add_files(struct tls_certificates *certificates,
+                     const struct tls_certificate_file *files, size_t count, bool spare,
+                     char *error, size_t size)
+{
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < count; i++)
+        if (files[i].is_spare == spare)
+            result = add_pair(certificates, &files[i], error, size);
+    return result;
+}
+
+/* A spare one isn't to take the place of what was put into the folder and is broken. */
+static int add_folder(struct tls_certificates *certificates, const char *path,
+                      const struct tls_folder *folder, char *error, size_t size)
+{
+    for (size_t i = 0; i < folder->count; i++) {
+        const struct tls_certificate_file pair = {.certificate_file = folder->pairs[i].certificate,
+                                                  .key_file = folder->pairs[i].key};
+        char fault[512];
+        if (add_pair(certificates, &pair, fault, sizeof fault) < 0)
+            log_write(LOG_WARNING, LOG_NO_FIELDS, "%s: left out", fault);
+    }
+    if (!folder->count || certificates->count)
+        return 0;
+    return tls_error_say(error, size, "certificates", path, "there is none to use");
+}
+
 int tls_certificates_load(const struct tls_certificate_file *files, size_t count,
                           const char *folder, struct tls_certificates **ret_certificates,
                           char *error, size_t error_size)
@@ -196,15 +224,12 @@ int tls_certificates_load(const struct tls_certificate_file *files, size_t count
         return -1;
     struct tls_certificates *certificates = new_certificates(count + found.count);
     int result = certificates ? 0 : tls_error_say(error, error_size, "TLS", NULL, "out of memory");
-    for (size_t i = 0; result == 0 && i < count; i++)
-        result = add_pair(certificates, &files[i], error, error_size);
-    for (size_t i = 0; result == 0 && i < found.count; i++) {
-        const struct tls_certificate_file pair = {.certificate_file = found.pairs[i].certificate,
-                                                  .key_file = found.pairs[i].key};
-        char fault[512];
-        if (add_pair(certificates, &pair, fault, sizeof fault) < 0)
-            log_write(LOG_WARNING, LOG_NO_FIELDS, "%s: left out", fault);
-    }
+    if (result == 0)
+        result = add_files(certificates, files, count, false, error, error_size);
+    if (result == 0)
+        result = add_folder(certificates, folder, &found, error, error_size);
+    if (result == 0)
+        result = add_files(certificates, files, count, true, error, error_size);
     if (result == 0 && !certificates->count)
         result = tls_error_say(error, error_size, "certificates", folder, "there is none to use");
     tls_folder_deinit(&found);

@@ -12,7 +12,7 @@ static const struct error_words words[] = {
     {"NAME_NOT_ALLOWED",
      "this host name is neither directly below the edge's domain nor one that its operator allows"},
     {"PORTS_EXHAUSTED", "no port can be had for this service now"},
-    {"OTHER_TYPE", "this name is already that of a service of another type"},
+    {"OTHER_TYPE", "this name is already that of a service of another type: choose another name"},
     {"TOO_MANY_SOCKETS", "the limit of services for one owner is reached"},
     {"OUT_OF_MEMORY", "the server is out of memory"},
     {"STORE_FAILED", "the server can't write the service down now"},

@@ -11,6 +11,7 @@
 
 #include "edge/access_log.h"
 #include "net/tls.h"
+#include "net/tls_folder.h"
 #include "server/serve_check.h"
 
 /* --- Loading --- */
@@ -129,24 +130,40 @@ void config_keep_edge(struct config *config, const struct config *before)
 
 bool config_edge_makes_certificate(const struct config *config)
 {
-    return !config->settings.edge_certificate && !config->settings.edge_certificates;
+    return !config->settings.edge_certificate;
 }
 
-size_t config_edge_certificate(const struct config *config, char *made_certificate, char *made_key,
-                               size_t size, struct tls_certificate_file *file)
+void config_edge_certificate(const struct config *config, char *made_certificate, char *made_key,
+                             size_t size, struct tls_certificate_file *file)
 {
     const struct serve_settings *settings = &config->settings;
     if (settings->edge_certificate) {
-        *file = (struct tls_certificate_file){settings->edge_certificate, settings->edge_key,
-                                              settings->edge_key_passphrase};
-        return 1;
+        *file = (struct tls_certificate_file){.certificate_file = settings->edge_certificate,
+                                              .key_file = settings->edge_key,
+                                              .key_passphrase = settings->edge_key_passphrase};
+        return;
     }
-    if (settings->edge_certificates)
-        return 0;
     snprintf(made_certificate, size, "%s/edge/server.pem", settings->state_folder);
     snprintf(made_key, size, "%s/edge/server.key", settings->state_folder);
-    *file = (struct tls_certificate_file){made_certificate, made_key, NULL};
-    return 1;
+    *file = (struct tls_certificate_file){
+        .certificate_file = made_certificate, .key_file = made_key, .is_spare = true};
+}
+
+/* In a folder, and nowhere else, there may be none yet: the start makes one. */
+static int check_folder_alone(const char *path, char *error, size_t error_size)
+{
+    struct tls_certificates *certificates;
+    struct tls_folder found = {0};
+    if (tls_folder_scan(path, &found, error, error_size) < 0)
+        return -1;
+    bool is_empty = !found.count;
+    tls_folder_deinit(&found);
+    if (is_empty)
+        return 0;
+    if (tls_certificates_load(NULL, 0, path, &certificates, error, error_size) < 0)
+        return -1;
+    tls_certificates_unref(certificates);
+    return 0;
 }
 
 static int check_certificates(const struct config *config, char *error, size_t error_size)
@@ -155,9 +172,11 @@ static int check_certificates(const struct config *config, char *error, size_t e
     struct tls_certificates *certificates;
     struct tls_certificate_file file;
     if (config_edge_makes_certificate(config))
-        return 0; /* the start makes one */
-    size_t count = config_edge_certificate(config, NULL, NULL, 0, &file);
-    if (tls_certificates_load(&file, count, settings->edge_certificates, &certificates, error,
+        return settings->edge_certificates
+                   ? check_folder_alone(settings->edge_certificates, error, error_size)
+                   : 0;
+    config_edge_certificate(config, NULL, NULL, 0, &file);
+    if (tls_certificates_load(&file, 1, settings->edge_certificates, &certificates, error,
                               error_size) < 0)
         return -1;
     tls_certificates_unref(certificates);

@@ -11,10 +11,9 @@ int config_edge_load(struct config *config, bool only_looks, char *error, size_t
 int config_edge_check(const struct config *config, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 void config_edge_deinit(struct config *config);
-/* What the edge's certificates are made of: --edge-cert, or the local CA's where neither that nor
- * --edge-certs is given (`made`, below the state folder; at least PATH_MAX each). Returns how many
- * of `file`: 0 or 1. */
-size_t config_edge_certificate(const struct config *config, char *made_certificate, char *made_key,
-                               size_t size, struct tls_certificate_file *file);
+/* The edge's certificate beside those of --edge-certs: --edge-cert, or without it the local CA's,
+ * for names that the folder has none for (`made`, below the state folder; PATH_MAX each). */
+void config_edge_certificate(const struct config *config, char *made_certificate, char *made_key,
+                             size_t size, struct tls_certificate_file *file);
 /* Is the edge's certificate to be made by the local CA? */
 bool config_edge_makes_certificate(const struct config *config);

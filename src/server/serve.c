@@ -72,7 +72,7 @@ static void print_welcome(const struct config *config, const struct server *serv
     if (modern && !settings->certificate && config->state_token) {
         print_command(settings, modern, "a device here ", "dial", "HOST:PORT");
         if (config->edge_on)
-            print_command(settings, modern, "a service here", "connect", "--port 8080");
+            print_command(settings, modern, "a service here", "connect", "--port PORT");
     }
     fflush(stdout);
 }

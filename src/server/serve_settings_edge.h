@@ -93,8 +93,8 @@
         .environment = "STREAMPLEX_EDGE_CERT",
         .placeholder = "FILE",
         .help = "The edge's certificate chain (PEM), taken when no other fits the name asked for. "
-                "Without it, and without --edge-certs, one for *.DOMAIN is made by the local CA in "
-                "the state folder. Changed files are taken up within 10 s.",
+                "Without it one for *.DOMAIN, for names that --edge-certs has none for, is made by "
+                "the local CA in the state folder. Changed files are taken up within 10 s.",
         .reloadable = true,
     },
     {

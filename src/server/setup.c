@@ -72,8 +72,8 @@ static int load_edge(const struct config *config, struct tls_certificates **ret_
         state_ensure_edge_certificate(settings->state_folder, settings->edge_domain, error,
                                       error_size) < 0)
         return -1;
-    size_t count = config_edge_certificate(config, certificate, key, sizeof certificate, &file);
-    return tls_certificates_load(&file, count, settings->edge_certificates, ret_certificates, error,
+    config_edge_certificate(config, certificate, key, sizeof certificate, &file);
+    return tls_certificates_load(&file, 1, settings->edge_certificates, ret_certificates, error,
                                  error_size);
 }
 

@@ -216,6 +216,18 @@ class Ending(ConnectCase):
         self.assertIn("it belongs to another owner (NAME_TAKEN)", agent.errors[0])
         self.assertEqual(agent.lines, [])
 
+    def test_a_server_that_is_about_to_stop_is_no_reason_to_end(self):
+        agent, tunnel = self.serve(None, "--port", "1")
+        for code in ("DRAINING", "PORTS_EXHAUSTED"):
+            tunnel.close()
+            tunnel = self.tunnel(self.listener)
+            tunnel.next_message()
+            tunnel.tell({"refused": {"service": "web", "code": code, "message": "not now"}})
+            agent.wait_error(code)
+        tunnel.close()
+        self.tunnel(self.listener).register()
+        self.finish(agent)
+
     def test_one_refused_service_leaves_the_others(self):
         listener = self.listen()
         with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:
@@ -309,6 +321,9 @@ class Visiting(ConnectCase):
         message, code = visit.wait_over()
         self.assertEqual(code, "ECONNREFUSED")
         self.assertIn(f"127.0.0.1:{port}", message)
+        tunnel.visit("web").wait_over()
+        self.finish(agent)
+        self.assertEqual(agent.errors, [f"streamplex connect: web: the service can't be reached: {message}"], "told once")
 
     def test_a_service_that_isnt_known(self):
         agent, tunnel = self.serve(None, "--port", "1")
@@ -361,6 +376,7 @@ class Visiting(ConnectCase):
         self.finish(agent)
         agent, tunnel = self.serve(target, "--upstream-tls")
         self.assertEqual(tunnel.visit("web").wait_over()[1], "DEPTH_ZERO_SELF_SIGNED_CERT")
+        agent.wait_error("the service can't be reached: self-signed certificate")
         self.finish(agent)
 
     def test_the_proxy_header_goes_first(self):

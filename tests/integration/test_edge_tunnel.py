@@ -11,7 +11,7 @@ import unittest
 
 from edge import DOMAIN, EdgeServer
 from plex import FEATURES, WAIT, Tunnel
-from server import TOKEN, Server, certificates
+from server import TOKEN, Server, certificates, program
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nhello\n"
 
@@ -292,6 +292,26 @@ class CertificateTest(TunnelCase):
         visitor = self.visit(facts["url"])
         self.answer(tunnel)
         self.assertIn("hello", self.output(visitor))
+
+    def test_an_empty_folder_waits_for_its_first_certificate(self):
+        """As HTTP-01 needs it: the server that is to answer the CA has no certificate yet."""
+        folder = tempfile.mkdtemp(prefix="streamplex-certs-")
+        self.addCleanup(shutil.rmtree, folder, True)
+        server = EdgeServer("--edge-certs", folder, "--edge-custom-domains", "shop.example")
+        self.addCleanup(server.stop)
+        for made, place in zip(certificates().make("shop", "DNS:shop.example"), ("key", "pem")[::-1]):
+            shutil.copy(made, os.path.join(folder, f"shop.example.{place}"))
+        own_ca = server.edge_ca
+        start = len(server.lines)
+        server.signal(signal.SIGHUP)
+        server.wait_log("configuration reloaded", start)
+        server.edge_ca = certificates().ca
+        server.tls("shop.example").close()
+        server.edge_ca = own_ca
+        server.tls(f"any.{DOMAIN}").close()
+        checked = subprocess.run([program(), "serve", "--check-config", "--state", server.state, "--edge-http", "127.0.0.1:0",
+                                  "--edge-certs", tempfile.mkdtemp(dir=folder)], capture_output=True, timeout=WAIT)
+        self.assertEqual(checked.returncode, 0, checked.stderr)
 
     def test_changed_files_are_taken_up_and_bad_ones_not(self):
         tunnel = self.agent()

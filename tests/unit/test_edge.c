@@ -603,6 +603,21 @@ static void test_silent_service_is_504(void **state)
     await_no_visitor();
 }
 
+static void test_body_that_stops_coming_is_408(void **state)
+{
+    world.config.answer_timeout = 20000;
+    add_agent(add_socket(SOCKET_HTTPS, "a.edge.test"), "web");
+    struct client *client = come(EDGE_HTTP, NULL);
+    client_send(client, "POST / HTTP/1.1\r\nHost: a.edge.test\r\nContent-Length: 10\r\n\r\nhalf");
+    struct fake *fake = await_inbound(1);
+    await_request(fake, "half");
+    await_answer(client, "REQUEST_TIMEOUT");
+    assert_non_null(strstr(client->got, "HTTP/1.1 408 "));
+    assert_true(fake->aborted);
+    leave(client);
+    await_no_visitor();
+}
+
 static void test_answer_that_has_begun_may_take_its_time(void **state)
 {
     world.config.answer_timeout = world.config.keepalive = world.config.head_timeout = 20000;
@@ -866,6 +881,7 @@ int main(void)
         TEST(test_half_closed_visitor_gets_its_answer),
         TEST(test_half_closed_visitor_that_goes_is_missed),
         TEST(test_silent_service_is_504),
+        TEST(test_body_that_stops_coming_is_408),
         TEST(test_answer_that_has_begun_may_take_its_time),
         TEST(test_slow_heads_and_idle_visitors_go),
         TEST(test_slow_visitor_holds_its_service_back),

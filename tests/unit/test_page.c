@@ -73,7 +73,8 @@ static void test_every_page_says_what_it_is(void **state)
         {PAGE_UNKNOWN_NAME, 404, "UNKNOWN_NAME"},
         {PAGE_NOT_FOUND, 404, "NOT_FOUND"},
         {PAGE_CONNECT_REFUSED, 405, "METHOD_NOT_ALLOWED"},
-        {PAGE_SLOW_HEAD, 408, "REQUEST_TIMEOUT"},
+        {PAGE_SLOW_REQUEST, 408, "REQUEST_TIMEOUT"},
+        {PAGE_EXPECT_UNKNOWN, 417, "EXPECTATION_FAILED"},
         {PAGE_MISDIRECTED, 421, "MISDIRECTED"},
         {PAGE_HEAD_TOO_LARGE, 431, "HEAD_TOO_LARGE"},
         {PAGE_METHOD_UNKNOWN, 501, "METHOD_UNKNOWN"},
@@ -83,6 +84,7 @@ static void test_every_page_says_what_it_is(void **state)
         {PAGE_NO_AGENT, 503, "NO_AGENT"},
         {PAGE_TOO_MANY, 503, "TOO_MANY_CONNECTIONS"},
         {PAGE_SERVICE_SILENT, 504, "SERVICE_SILENT"},
+        {PAGE_VERSION_UNKNOWN, 505, "VERSION_UNKNOWN"},
         {PAGE_URL_TOO_LONG, 414, "URL_TOO_LONG"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -100,6 +102,17 @@ static void test_every_page_says_what_it_is(void **state)
         assert_null(strstr(answer.body, "http:")); /* nothing is fetched from elsewhere */
         assert_null(strstr(answer.body, "url("));
         expect_has(answer.body, "color-scheme: light dark");
+    }
+}
+
+static void test_a_status_has_its_page(void **state)
+{
+    (void)state;
+    static const int statuses[] = {400, 405, 408, 417, 421, 431, 501, 502, 505};
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        make_page(page_of_status(statuses[i]), "", "");
+        assert_int_equal(answer.status, statuses[i]);
+        assert_int_equal(atoi(answer.body), statuses[i]);
     }
 }
 
@@ -176,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_form_is_the_one_accepted),
         cmocka_unit_test(test_every_page_says_what_it_is),
+        cmocka_unit_test(test_a_status_has_its_page),
         cmocka_unit_test(test_json_is_for_programs),
         cmocka_unit_test(test_details_are_escaped),
         cmocka_unit_test(test_long_details_are_cut_at_a_character),

@@ -286,6 +286,40 @@ static void test_files_named_go_before_the_folder(void **state)
     tls_context_unref(server);
 }
 
+static void assert_refused(const struct tls_certificate_file *files, size_t count, const char *path,
+                           const char *where, const char *why)
+{
+    struct tls_certificates *certificates = NULL;
+    error[0] = 0;
+    assert_int_equal(tls_certificates_load(files, count, path, &certificates, error, sizeof error),
+                     -1);
+    assert_null(certificates);
+    if (!strstr(error, where) || !strstr(error, why))
+        fail_msg("\"%s\" doesn't name %s and say \"%s\"", error, where, why);
+}
+
+static void test_a_spare_one_goes_after_the_folder(void **state)
+{
+    make_folder("made");
+    make_pair("made/m.pem", "made/m.key", "same.test", "marker-made.test", false);
+    char certificate[64], key[64]; /* test_path()'s own doesn't last */
+    snprintf(certificate, sizeof certificate, "%s/made/m.pem", folder);
+    snprintf(key, sizeof key, "%s/made/m.key", folder);
+    const struct tls_certificate_file file = {
+        .certificate_file = certificate, .key_file = key, .is_spare = true};
+    struct tls_context *server = load_folder(&file, 1); /* with nothing in it yet */
+    assert_shown(server, TLS1_3_VERSION, "same.test", "marker-made.test");
+    tls_context_unref(server);
+    make_pair("a.pem", "a.key", "same.test", "marker-folder.test", false);
+    server = load_folder(&file, 1);
+    assert_shown(server, TLS1_3_VERSION, "same.test", "marker-folder.test");
+    assert_shown(server, TLS1_3_VERSION, NULL, "marker-folder.test");
+    assert_shown(server, TLS1_3_VERSION, "marker-made.test", "marker-made.test");
+    tls_context_unref(server);
+    write_file("a.pem", "broken\n");
+    assert_refused(&file, 1, folder, folder, "there is none to use");
+}
+
 /* One bad file in a folder of many must not take the others' names away. */
 static void test_what_cant_be_used_is_left_out(void **state)
 {
@@ -300,18 +334,6 @@ static void test_what_cant_be_used_is_left_out(void **state)
     assert_shown(server, TLS1_3_VERSION, "keyless.test", "good.test");
     assert_shown(server, TLS1_3_VERSION, "mismatch.test", "good.test");
     tls_context_unref(server);
-}
-
-static void assert_refused(const struct tls_certificate_file *files, size_t count, const char *path,
-                           const char *where, const char *why)
-{
-    struct tls_certificates *certificates = NULL;
-    error[0] = 0;
-    assert_int_equal(tls_certificates_load(files, count, path, &certificates, error, sizeof error),
-                     -1);
-    assert_null(certificates);
-    if (!strstr(error, where) || !strstr(error, why))
-        fail_msg("\"%s\" doesn't name %s and say \"%s\"", error, where, why);
 }
 
 static void test_says_what_is_wrong(void **state)
@@ -355,6 +377,7 @@ int main(void)
         WITH_FOLDER(test_a_session_resumes_under_its_own_name_alone),
         WITH_FOLDER(test_a_folder_gives_its_pairs),
         WITH_FOLDER(test_files_named_go_before_the_folder),
+        WITH_FOLDER(test_a_spare_one_goes_after_the_folder),
         WITH_FOLDER(test_what_cant_be_used_is_left_out),
         WITH_FOLDER(test_says_what_is_wrong),
     };
