@@ -205,15 +205,20 @@ static void test_who_guesses_has_to_wait(void **state)
     }
     struct wanted_number six = {&checked, 6};
     test_run_until(world.loop, has_number, &six);
-    struct client *client = come(EDGE_HTTP, NULL);
-    client_send(client, GET_WITH(RIGHT));
-    await_answer(client, "TOO_MANY_ATTEMPTS");
-    assert_non_null(strstr(client->got, "HTTP/1.1 429 "));
-    assert_non_null(strstr(client->got, "Retry-After: "));
-    leave(client);
-    client = come_from("198.51.100.1"); /* that is another's affair */
+    struct client *client = come_from("198.51.100.1"); /* this one has guessed nothing */
     client_send(client, GET_WITH(RIGHT));
     await_inbound(1);
+    leave(client);
+    guard_stop(world.guard); /* it isn't even asked */
+    client = come_from("192.0.2.7");
+    client_send(client, GET_WITH(WRONG));
+    await_answer(client, "TOO_MANY_ATTEMPTS");
+    assert_non_null(strstr(client->got, "HTTP/1.1 429 "));
+    assert_non_null(strstr(client->got, "Retry-After: 1\r\n")); /* 2, had it been asked */
+    leave(client);
+    client = come(EDGE_HTTP, NULL); /* but who is known needn't wait for the guesses of others */
+    client_send(client, GET_WITH(RIGHT));
+    await_inbound(2);
     leave(client);
     await_no_visitor();
 }

@@ -152,6 +152,24 @@ static void test_done_in_loop_free(void **state)
     work_queue_free(NULL);
 }
 
+static void test_loops_share_a_queue(void **state)
+{
+    int count = 1;
+    struct job here = make_job(false), there = make_job(false);
+    struct loop *other;
+    assert_int_equal(0, loop_new(&other));
+    assert_int_equal(0, work_queue_new(NULL, 1, 2, &queue));
+    assert_int_equal(0, work_queue_add_for(queue, other, &there.work));
+    assert_int_equal(0, work_queue_add_for(queue, loop, &here.work));
+    test_run_until(loop, all_are_done, &count);
+    assert_int_equal(1, here.place);
+    assert_int_equal(0, there.place); /* its own loop hasn't had a turn */
+    assert_true(there.ran);
+    work_queue_free(queue);
+    loop_free(other);
+    assert_int_equal(2, there.place);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -161,6 +179,7 @@ int main(void)
         TEST(test_as_many_at_a_time_as_threads),
         TEST(test_freed_in_the_middle),
         TEST(test_done_in_loop_free),
+        TEST(test_loops_share_a_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
