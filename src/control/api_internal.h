@@ -198,18 +198,20 @@ void api_password_forget(struct api_call *call); /* the call ends */
 
 /* --- api_socket_values.c --- */
 
-/* What a body asks of a socket. Texts are borrowed of the body. */
+/* What a body asks of a socket. Texts are borrowed of the body, and of the socket before. */
 struct api_socket_values {
-    const char *name, *hostname, *description, *host_header; /* NULL: not given */
-    int type;                                                /* -1: not given */
-    bool has_https_only, https_only;
-    bool has_access;              /* some of it was given */
-    struct socket_access *access; /* a copy of what is there, with what was given */
-    const char *password;         /* to be hashed; NULL: none */
+    const char *name, *hostname, *description; /* NULL: not given */
+    const char *host_header;                   /* given, or as before; NULL or "": none */
+    enum socket_type type;                     /* given, or as before, or http */
+    bool https_only;                           /* given, or as before */
+    bool has_access;                           /* some of it was given */
+    struct socket_access *access;              /* as before, with what was given */
+    const char *password;                      /* to be hashed; NULL: none */
 };
-/* before: the socket that is to be changed, or NULL. NULL: answered already. */
+/* before: the socket that is there already, or NULL. is_change: it alone is meant; its type and
+ * host name stay as they are. NULL: answered already. */
 struct api_socket_values *api_socket_values_read(struct api_call *call,
-                                                 const struct socket_facts *before);
+                                                 const struct socket_facts *before, bool is_change);
 void api_socket_values_free(struct api_socket_values *values); /* NULL is fine */
 
 /* --- api_socket_json.c --- */

@@ -95,6 +95,7 @@ static void created(void *user, int error, struct socket_facts *facts)
         api_socket_answer(call, facts);
         return;
     }
+    socket_facts_unref(call->facts);
     call->facts = socket_facts_ref(facts);
     api_tunnel_connect(call);
 }
@@ -106,7 +107,7 @@ static void claim(struct api_call *call)
     const struct socket_claim claim = {
         .owner = call->account->uuid,
         .name = values->name,
-        .type = (enum socket_type)values->type,
+        .type = values->type,
         .hostname = values->hostname,
         .https_only = values->https_only,
         .host_header = values->host_header && *values->host_header ? values->host_header : NULL,
@@ -116,24 +117,33 @@ static void claim(struct api_call *call)
     api->host.claim_socket(api->host.user, &claim, created, call);
 }
 
+/* The owner's socket of the body's name, for POST /connect; NULL: there is none. */
+static const struct socket_facts *find_named(struct api_call *call)
+{
+    struct api *api = call->api;
+    struct clash clash = {.name = json_string_value(json_object_get(call->body, "name"))};
+    api->host.each_socket(api->host.user, call->account->uuid, find_clash, &clash);
+    if (clash.facts)
+        call->facts = socket_facts_ref(clash.facts);
+    return clash.facts;
+}
+
 /* The call's values, unless the name is taken: false, answered. */
 static bool read_new(struct api_call *call)
 {
     struct api *api = call->api;
-    struct clash clash = {0};
-    call->values = api_socket_values_read(call, NULL);
+    const struct socket_facts *before = call->is_connect ? find_named(call) : NULL;
+    call->is_new = !before;
+    call->values = api_socket_values_read(call, before, false);
     if (!call->values)
         return false;
-    call->is_new = true;
-    clash.name = call->values->name;
-    clash.hostname = call->is_connect ? NULL : call->values->hostname;
-    api->host.each_socket(api->host.user, call->account->uuid, find_clash, &clash);
-    call->is_new = !clash.facts;
-    if ((clash.facts && !call->is_connect) || is_under_way(call, call->values->name)) {
-        answer_taken(call, clash.facts);
-        return false;
-    }
-    return true;
+    struct clash clash = {.name = call->values->name, .hostname = call->values->hostname};
+    if (!before)
+        api->host.each_socket(api->host.user, call->account->uuid, find_clash, &clash);
+    if (!clash.facts && !is_under_way(call, call->values->name))
+        return true;
+    answer_taken(call, clash.facts);
+    return false;
 }
 
 void api_socket_create(struct api_call *call)
@@ -161,8 +171,8 @@ static void changed(void *user, int error, struct socket_facts *facts)
     api_socket_answer(call, facts);
 }
 
-/* The socket may have changed, or gone, while its password was hashed: what isn't asked for stays
- * as it is now. */
+/* The socket may have gone while its password was hashed; or another change came first, which this
+ * one would undo in part. */
 static void change(struct api_call *call)
 {
     struct api *api = call->api;
@@ -170,20 +180,25 @@ static void change(struct api_call *call)
     const struct socket_facts *now = api_socket_find(call);
     if (!now)
         return;
+    if (now != call->facts) {
+        api_answer_registry_error(call, REGISTRY_BUSY);
+        return;
+    }
     struct socket_facts next = *now;
     if (values->name)
         next.name = (char *)values->name;
     if (values->description)
         next.description = *values->description ? (char *)values->description : NULL;
-    if (values->host_header)
-        next.host_header = *values->host_header ? (char *)values->host_header : NULL;
-    if (values->has_https_only)
-        next.https_only = values->https_only;
+    next.host_header =
+        values->host_header && *values->host_header ? (char *)values->host_header : NULL;
+    next.https_only = values->https_only;
     if (values->has_access)
         next.access = values->access;
-    call->facts = socket_facts_new(&next);
-    if (call->facts)
-        api->host.change_socket(api->host.user, call->facts, changed, call);
+    struct socket_facts *facts = socket_facts_new(&next);
+    socket_facts_unref(call->facts);
+    call->facts = facts;
+    if (facts)
+        api->host.change_socket(api->host.user, facts, changed, call);
     else
         api_answer_memory(call);
 }
@@ -191,10 +206,11 @@ static void change(struct api_call *call)
 void api_socket_change(struct api_call *call)
 {
     struct api *api = call->api;
-    const struct socket_facts *before = api_socket_find(call);
+    struct socket_facts *before = api_socket_find(call);
     if (!before)
         return;
-    call->values = api_socket_values_read(call, before);
+    call->facts = socket_facts_ref(before); /* values borrow of it */
+    call->values = api_socket_values_read(call, before, true);
     if (!call->values)
         return;
     struct clash clash = {.name = call->values->name, .except = before->id};

@@ -18,12 +18,7 @@ void api_socket_values_free(struct api_socket_values *values)
 
 /* --- Parts; each keeps its faults in `in` --- */
 
-static bool has_host(int type)
-{
-    return type >= 0 && socket_type_has_host((enum socket_type)type);
-}
-
-static bool is_http(int type)
+static bool is_http(enum socket_type type)
 {
     return type == SOCKET_HTTP || type == SOCKET_HTTPS;
 }
@@ -36,7 +31,8 @@ static void replace(struct api_values *in, char **kept, const char *text)
         api_values_fault(in, "out of memory");
 }
 
-static void read_protection(struct api_values *in, int type, struct api_socket_values *out)
+static void read_protection(struct api_values *in, enum socket_type type,
+                            struct api_socket_values *out)
 {
     struct socket_access *access = out->access;
     bool was_protected = access->is_protected;
@@ -93,7 +89,8 @@ static bool is_pem(const char *text)
     return begin && strstr(begin, "-----END CERTIFICATE-----") && !strstr(text, "PRIVATE KEY");
 }
 
-static void read_client_ca(struct api_values *in, int type, struct api_socket_values *out)
+static void read_client_ca(struct api_values *in, enum socket_type type,
+                           struct api_socket_values *out)
 {
     const json_t *given = json_object_get(in->object, "client_ca");
     /* Who sends back what was answered means it to stay. */
@@ -133,7 +130,8 @@ static void refuse_cloud(struct api_values *in)
 }
 
 /* It becomes a line of a request's head. */
-static void read_host_header(struct api_values *in, int type, struct api_socket_values *out)
+static void read_host_header(struct api_values *in, enum socket_type type,
+                             struct api_socket_values *out)
 {
     const char *text = api_values_line(in, "host_header", 0, REGISTRY_HOST_MAX);
     if (!text)
@@ -146,50 +144,48 @@ static void read_host_header(struct api_values *in, int type, struct api_socket_
     out->host_header = text;
 }
 
-static void read_type(struct api_values *in, const struct socket_facts *before,
+static void read_type(struct api_values *in, const struct socket_facts *before, bool is_change,
                       struct api_socket_values *out)
 {
     const char *text = api_values_line(in, "socket_type", 1, 16);
-    out->type = before ? (int)before->type : -1;
-    if (!text)
-        return;
-    int type = socket_type_parse(text);
+    out->type = before ? before->type : SOCKET_HTTP;
+    int type = text ? socket_type_parse(text) : (int)out->type;
     if (type < 0)
         api_values_fault(in, "socket_type must be http, https, tls, tcp or passthrough");
-    else if (before && type != (int)before->type)
+    else if (is_change && type != (int)out->type)
         api_values_fault(in, "socket_type can't be changed");
-    out->type = type;
+    else
+        out->type = (enum socket_type)type;
 }
 
-static void read_host(struct api_values *in, const struct socket_facts *before,
+static void read_host(struct api_values *in, const struct socket_facts *before, bool is_change,
                       struct api_socket_values *out)
 {
     const char *key = api_values_has(in, "hostname") ? "hostname" : "dnsname";
     const char *text = api_values_line(in, key, 0, REGISTRY_HOST_MAX);
     if (!text || !*text)
         return;
-    if (before && strcmp(text, before->hostname))
+    if (is_change && strcmp(text, before->hostname))
         api_values_fault(in, "%s can't be changed", key);
-    else if (!before && out->type >= 0 && !has_host(out->type))
+    else if (!is_change && !socket_type_has_host(out->type))
         api_values_fault(in, "%s is for sockets that are found by a name: a %s socket has a port",
-                         key, socket_type_name((enum socket_type)out->type));
-    out->hostname = before ? NULL : text;
+                         key, socket_type_name(out->type));
+    out->hostname = is_change ? NULL : text;
 }
 
 /* --- The whole --- */
 
-static void read_all(struct api_values *in, const struct socket_facts *before,
+static void read_all(struct api_values *in, const struct socket_facts *before, bool is_change,
                      struct api_socket_values *out)
 {
-    out->name = before ? api_values_line(in, "name", 1, REGISTRY_NAME_MAX)
-                       : api_values_needed_line(in, "name", 1, REGISTRY_NAME_MAX);
+    out->name = is_change ? api_values_line(in, "name", 1, REGISTRY_NAME_MAX)
+                          : api_values_needed_line(in, "name", 1, REGISTRY_NAME_MAX);
     out->description = api_values_line(in, "description", 0, REGISTRY_DESCRIPTION_MAX);
-    read_type(in, before, out);
-    if (out->type < 0)
-        out->type = SOCKET_HTTP;
-    read_host(in, before, out);
+    read_type(in, before, is_change, out);
+    read_host(in, before, is_change, out);
+    out->host_header = before ? before->host_header : NULL;
     read_host_header(in, out->type, out);
-    out->has_https_only = api_values_has(in, "https_only");
+    out->https_only = before && before->https_only;
     api_values_flag(in, "https_only", &out->https_only);
     if (out->https_only && !is_http(out->type))
         api_values_fault(in, "https_only is for http and https sockets");
@@ -202,7 +198,7 @@ static void read_all(struct api_values *in, const struct socket_facts *before,
 }
 
 struct api_socket_values *api_socket_values_read(struct api_call *call,
-                                                 const struct socket_facts *before)
+                                                 const struct socket_facts *before, bool is_change)
 {
     struct api_values in = {.object = call->body};
     struct api_socket_values *out = calloc(1, sizeof *out);
@@ -213,7 +209,7 @@ struct api_socket_values *api_socket_values_read(struct api_call *call,
         api_answer_memory(call);
         return NULL;
     }
-    read_all(&in, before, out);
+    read_all(&in, before, is_change, out);
     if (!api_values_refuse(&in, call))
         return out;
     api_socket_values_free(out);

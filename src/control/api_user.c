@@ -120,10 +120,37 @@ static void tell_taken(struct api_call *call)
         "you who asked, do nothing.\n");
 }
 
+static void create(struct api_call *call);
+
+static void removed(void *user, int error)
+{
+    struct api_call *call = user;
+    if (error && error != ACCOUNTS_UNKNOWN)
+        api_answer_account_error(call, error, 0);
+    else
+        create(call);
+}
+
+/* One that was never confirmed makes way, once: its mail may have been lost, and its password may
+ * be that of somebody who has no such address. */
+static bool replace_pending(struct api_call *call)
+{
+    struct accounts *accounts = call->api->accounts;
+    const char *email = json_string_value(json_object_get(call->body, "email"));
+    const struct account *account = accounts_find_email(accounts, email);
+    if (call->is_new || !account || account->state != ACCOUNT_PENDING)
+        return false;
+    call->is_new = true;
+    accounts_remove(accounts, account->id, removed, call);
+    return true;
+}
+
 static void registered(void *user, int error, const struct account *account, uint64_t wait)
 {
     struct api_call *call = user;
     bool is_confirmed = call->number;
+    if (error == ACCOUNTS_TAKEN && replace_pending(call))
+        return;
     if (is_confirmed || (error && error != ACCOUNTS_TAKEN)) {
         api_user_answer(user, error, account, wait);
         return;
@@ -133,6 +160,15 @@ static void registered(void *user, int error, const struct account *account, uin
     else
         send_link(call->api, account);
     answer_pending(call);
+}
+
+/* Of a body that was judged. */
+static void create(struct api_call *call)
+{
+    struct api_values in = {.object = call->body};
+    struct account_values values;
+    api_user_values(&in, true, &values);
+    accounts_create(call->api->accounts, &values, call->number, registered, call);
 }
 
 /* Each costs a hash and a mail to whatever address: as with wrong passwords, a few are free. */
@@ -162,7 +198,7 @@ void api_user_create(struct api_call *call)
     if (api_values_refuse(&in, call) || is_too_often(call, values.email))
         return;
     call->number = api->registration == API_OPEN;
-    accounts_create(api->accounts, &values, call->number, registered, call);
+    create(call);
 }
 
 /* --- One's own account --- */

@@ -112,6 +112,21 @@ static inline struct socket_facts *fake_socket_add(struct fake_host *host,
     return host->sockets[host->count++] = socket_facts_new(&values);
 }
 
+static inline void fake_socket_claim_again(struct socket_facts **facts,
+                                           const struct socket_claim *claim)
+{
+    struct socket_facts next = **facts;
+    next.https_only = claim->https_only;
+    next.host_header = (char *)claim->host_header;
+    if (claim->description)
+        next.description = (char *)claim->description;
+    if (claim->access)
+        next.access = (struct socket_access *)claim->access;
+    struct socket_facts *old = *facts;
+    *facts = socket_facts_new(&next);
+    socket_facts_unref(old);
+}
+
 /* As the registry has it: the owner's socket of that name is found again. */
 static inline void fake_claim_socket(void *user, const struct socket_claim *claim,
                                      void (*told)(void *done_user, int error,
@@ -125,6 +140,8 @@ static inline void fake_claim_socket(void *user, const struct socket_claim *clai
         if (!strcmp(host->sockets[i]->owner, claim->owner) &&
             !strcmp(host->sockets[i]->name, claim->name)) {
             change->error = host->sockets[i]->type == claim->type ? 0 : REGISTRY_OTHER_TYPE;
+            fake_socket_claim_again(&host->sockets[i], claim);
+            host->version++;
             change->facts = socket_facts_ref(host->sockets[i]);
             return;
         }

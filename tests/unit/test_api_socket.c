@@ -42,7 +42,7 @@ static void test_create(void **state)
         "\"cloud_authentication_enabled\":false,"
         "\"cloud_authentication_email_allowed_addressses\":[]}");
     assert_int_equal(rig.status, 200);
-    assert_string_equal(text_of("socket_id"), SOCKET_1 + 8);
+    assert_string_equal(text_of("socket_id"), &SOCKET_1[8]);
     assert_string_equal(text_of("dnsname"), "foo.edge.test");
     assert_string_equal(text_of("url"), "https://foo.edge.test");
     assert_string_equal(text_of("name"), "caf\xc3\xa9");
@@ -468,6 +468,23 @@ static void test_gone_while_it_is_changed(void **state)
     assert_error(404, "NOT_FOUND");
 }
 
+static void test_two_changes_at_once(void **state)
+{
+    ask("POST", "/socket", "{\"name\":\"a\"}");
+    static const char body[] = "{\"protected_socket\":true,\"protected_username\":\"u\","
+                               "\"protected_password\":\"p\"}";
+    rig_begin("PUT", SOCKET_1, body, sizeof body - 1);
+    struct socket_facts next = *rig.host.sockets[0];
+    next.https_only = true;
+    socket_facts_unref(rig.host.sockets[0]);
+    rig.host.sockets[0] = socket_facts_new(&next);
+    rig_finish("PUT", SOCKET_1);
+    assert_error(429, "BUSY");
+    assert_true(rig.host.sockets[0]->https_only);
+    assert_int_equal(ask("PUT", SOCKET_1, body), 200);
+    assert_true(rig.host.sockets[0]->https_only);
+}
+
 /* --- Deleting --- */
 
 static void test_delete(void **state)
@@ -511,6 +528,7 @@ int main(void)
         WITH_RIG(test_a_whole_socket_sent_back),
         WITH_RIG(test_what_can_not_be_changed),
         WITH_RIG(test_gone_while_it_is_changed),
+        WITH_RIG(test_two_changes_at_once),
         WITH_RIG(test_delete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

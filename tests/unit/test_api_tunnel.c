@@ -169,6 +169,24 @@ static void test_connect_again(void **state)
     assert_error(409, "OTHER_TYPE");
 }
 
+/* What isn't asked for stays: least of all is a protection lost. */
+static void test_connect_again_changes_what_is_given(void **state)
+{
+    ask("POST", "/connect",
+        "{\"name\":\"b\",\"socket_type\":\"https\",\"protected_socket\":true,"
+        "\"protected_username\":\"u\",\"protected_password\":\"p\",\"https_only\":true,"
+        "\"host_header\":\"h\"}");
+    ask("POST", "/connect", "{\"name\":\"b\",\"rate\":5}");
+    assert_int_equal(rig.status, 200);
+    const struct socket_facts *facts = rig.host.sockets[1];
+    assert_int_equal(facts->access->rate, 5);
+    assert_true(facts->access->is_protected);
+    assert_string_equal(facts->access->password_hash, "hash of p");
+    assert_true(facts->https_only);
+    assert_string_equal(facts->host_header, "h");
+    assert_int_equal(facts->type, SOCKET_HTTPS);
+}
+
 /* Nothing half-done: without its tunnel, the socket isn't there either. */
 static void test_connect_with_a_store_that_fails(void **state)
 {
@@ -204,6 +222,7 @@ int main(void)
         WITH_RIG(test_they_outlive_the_process),
         WITH_RIG(test_connect),
         WITH_RIG(test_connect_again),
+        WITH_RIG(test_connect_again_changes_what_is_given),
         WITH_RIG(test_connect_with_a_store_that_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

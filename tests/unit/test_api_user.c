@@ -102,13 +102,36 @@ static void test_no_telling_whether_an_email_has_an_account(void **state)
     static char first[1024];
     ask("POST", "/user", NEW_BOB);
     strcpy(first, rig.body);
-    ask("POST", "/user", NEW_BOB);
+    ask("POST", "/user",
+        "{\"name\":\"Bob\",\"email\":\"ann@a.test\",\"password\":\"secret secret\"}");
     assert_int_equal(rig.status, 200);
     assert_string_equal(rig.body, first);
     assert_int_equal(rig.host.mails, 2);
+    assert_string_equal(rig.host.mail_to, "ann@a.test");
     assert_non_null(strstr(rig.host.mail_text, "already"));
     assert_null(strstr(rig.host.mail_text, "confirm?"));
     assert_int_equal(rig.accounts.account_count, 2);
+    assert_string_equal(rig.accounts.accounts[0]->password_hash, "password");
+}
+
+/* Its mail was lost, or somebody else asked for it first. */
+static void test_an_account_that_waits_makes_way(void **state)
+{
+    static char first[1024];
+    ask("POST", "/user",
+        "{\"name\":\"Eve\",\"email\":\"bob@b.test\",\"password\":\"eve's secret\"}");
+    strcpy(first, rig.body);
+    ask("POST", "/user", NEW_BOB);
+    assert_int_equal(rig.status, 200);
+    assert_string_equal(rig.body, first);
+    assert_non_null(strstr(rig.host.mail_text, "confirm?code=code3\n"));
+    assert_int_equal(ask("GET", "/confirm?code=code2", ""), 404);
+    assert_int_equal(ask("GET", "/confirm?code=code3", ""), 200);
+    assert_int_equal(rig.accounts.account_count, 2);
+    ask("POST", "/login", "{\"email\":\"bob@b.test\",\"password\":\"eve's secret\"}");
+    assert_error(401, "LOGIN_FAILED");
+    assert_int_equal(
+        ask("POST", "/login", "{\"email\":\"bob@b.test\",\"password\":\"secret secret\"}"), 200);
 }
 
 static void test_without_mail_the_link_is_logged(void **state)
@@ -313,6 +336,7 @@ int main(void)
         WITH(rig_setup, test_sql_in_a_name_is_a_name),
         WITH(setup_confirm, test_a_link_is_mailed),
         WITH(setup_confirm, test_no_telling_whether_an_email_has_an_account),
+        WITH(setup_confirm, test_an_account_that_waits_makes_way),
         WITH(setup_confirm, test_without_mail_the_link_is_logged),
         WITH(setup_confirm, test_registering_too_often),
         WITH(rig_setup, test_what_may_fail_when_registering),
