@@ -275,7 +275,7 @@ static void take_register(struct tunnel *tunnel, const struct register_message *
     if (type < 0)
         refuse(tunnel, message->service, "BAD_REGISTER",
                "type must be http, https, tls, tcp or passthrough");
-    else if (!tunnel->worker->host->sockets || !tunnel->worker->setup.config->edge_on)
+    else if (!tunnel->worker->host->sockets)
         refuse(tunnel, message->service, "EDGE_OFF", "this server has no edge");
     else if (strlen(tunnel->owner) > REGISTRY_OWNER_MAX)
         refuse(tunnel, message->service, "BAD_REGISTER", "the owner's name is too long");

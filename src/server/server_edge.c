@@ -83,7 +83,8 @@ int server_edge_start(struct server *server, char *error, size_t error_size)
         return 0;
     if (sockets_open(server->loop, server->config, &host, &server->sockets, error, error_size) < 0)
         return -1;
-    server->host.sockets = server->sockets; /* no worker has a tunnel yet that would ask */
+    if (server->edge) /* no worker has a tunnel yet that would ask */
+        server->host.sockets = server->sockets;
     return 0;
 }
 
