@@ -205,9 +205,18 @@ static void wait_for_store(struct sockets *sockets, struct socket_question *ques
     storing->last = &question->next;
 }
 
-static void consider(struct sockets *sockets, struct socket_question *question)
+/* A name that nobody could reach, or that would be served in the clear against its owner's will. */
+static bool lacks_https(const struct sockets *sockets, const struct socket_question *question)
 {
-    const struct socket_claim claim = {
+    const struct config *config = sockets->config;
+    return (question->type == SOCKET_PASSTHROUGH && !config->edge_https_listener) ||
+           (question->https_only && !config->edge.https_port);
+}
+
+static int claim(struct sockets *sockets, const struct socket_question *question,
+                 struct socket_facts **ret_facts, bool *ret_is_changed)
+{
+    const struct socket_claim asked = {
         .owner = question->owner,
         .name = question->name,
         .type = question->type,
@@ -215,11 +224,18 @@ static void consider(struct sockets *sockets, struct socket_question *question)
         .https_only = question->https_only,
         .host_header = *question->host_header ? question->host_header : NULL,
     };
+    if (sockets->is_draining)
+        return REGISTRY_DRAINING;
+    if (lacks_https(sockets, question))
+        return REGISTRY_NO_HTTPS;
+    return registry_claim(sockets->registry, &asked, ret_facts, ret_is_changed);
+}
+
+static void consider(struct sockets *sockets, struct socket_question *question)
+{
     struct socket_facts *facts = NULL;
     bool is_changed = false;
-    int error = sockets->is_draining
-                    ? REGISTRY_DRAINING
-                    : registry_claim(sockets->registry, &claim, &facts, &is_changed);
+    int error = claim(sockets, question, &facts, &is_changed);
     if (!error && is_changed)
         wait_for_store(sockets, question, facts);
     else

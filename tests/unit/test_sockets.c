@@ -474,6 +474,21 @@ static void test_a_reload_changes_the_domain_of_new_ones(void **state)
     assert_string_equal(strrchr(answer->url, '.'), ".test"); /* 443 isn't said */
 }
 
+static void test_what_needs_https_is_refused_without_it(void **state)
+{
+    struct socket_question *question = make_question("ann", "only", SOCKET_HTTP, 1);
+    struct config *other = load_config("edge.test");
+    config_set_edge_ports(other, 8080, 0);
+    assert_int_equal(sockets_configure(sockets, other), 0);
+    config_unref(other);
+    question->https_only = true;
+    sockets_ask(sockets, loop, question);
+    wait_for_answers(1);
+    assert_int_equal(answers[0]->error, REGISTRY_NO_HTTPS);
+    assert_int_equal(ask_one("ann", "tls", SOCKET_PASSTHROUGH, 1)->error, REGISTRY_NO_HTTPS);
+    assert_int_equal(ask_one("ann", "page", SOCKET_HTTPS, 1)->error, REGISTRY_OK);
+}
+
 static void count_changes(void *user, const struct registry_change *change)
 {
     ++*(int *)user;
@@ -517,6 +532,7 @@ int main(void)
         TEST(test_an_old_port_of_another_program_is_an_error),
         TEST(test_draining_takes_no_more),
         TEST(test_a_reload_changes_the_domain_of_new_ones),
+        TEST(test_what_needs_https_is_refused_without_it),
         TEST(test_a_new_directory_is_told_of_all),
         TEST(test_a_folder_in_use_is_said),
     };
