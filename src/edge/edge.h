@@ -48,6 +48,9 @@ struct edge_config {
     struct access_log *access_log; /* or NULL; the configuration's reference */
 };
 
+/* Is the peer one of --trusted-proxies? An IPv4 one counts as such at an IPv6 listener, too. */
+bool edge_trusts(const struct edge_config *config, const union address *peer);
+
 /* What a reload changes. The edge takes a reference to the contexts; config outlives the setup. */
 struct edge_setup {
     const struct edge_config *config;

@@ -223,14 +223,6 @@ static void report(const struct edge *edge, const union address *peer, enum edge
     edge->host.report(edge->host.user, peer, event);
 }
 
-static bool is_trusted(const struct edge_config *config, const union address *peer)
-{
-    for (size_t i = 0; i < config->trusted_count; i++)
-        if (prefix_contains(&config->trusted[i], peer))
-            return true;
-    return false;
-}
-
 static struct visitor *make(struct edge *edge, struct edge_passed *passed)
 {
     struct visitor *visitor = calloc(1, sizeof *visitor);
@@ -241,7 +233,7 @@ static struct visitor *make(struct edge *edge, struct edge_passed *passed)
     visitor->visitor = address_unmap(&passed->visitor);
     visitor->entry = (uint8_t)passed->entry;
     visitor->has_proxy_header = passed->has_proxy_header;
-    visitor->is_trusted = is_trusted(edge->setup.config, &visitor->peer);
+    visitor->is_trusted = edge_trusts(edge->setup.config, &visitor->peer);
     visitor->accepted_at = passed->accepted_at;
     visitor->presence = passed->presence;
     visitor->was_passed = passed->presence != NULL;

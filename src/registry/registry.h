@@ -33,6 +33,7 @@ struct tunnel_ref {
     uint16_t worker;
     uint32_t slot, generation;
 };
+bool tunnel_ref_is_same(const struct tunnel_ref *a, const struct tunnel_ref *b);
 
 /* What is known and kept of a socket, whether online or not. Immutable. */
 struct socket_facts {

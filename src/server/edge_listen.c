@@ -112,20 +112,12 @@ static void refuse(struct edge_listen *listen, int fd, const union address *peer
 
 /* --- Accepting --- */
 
-static bool is_trusted(const struct edge_listen *listen, const union address *peer)
-{
-    const struct edge_config *edge = &listen->config->edge;
-    for (size_t i = 0; i < edge->trusted_count; i++)
-        if (prefix_contains(&edge->trusted[i], peer))
-            return true;
-    return false;
-}
-
 void edge_listen_take(struct edge_listen *listen, int fd, const union address *peer,
                       enum edge_entry entry, struct presence *presence)
 {
-    const char *cap = is_trusted(listen, peer) ? admission_enter_trusted(listen->admission, peer)
-                                               : admission_enter(listen->admission, peer);
+    const char *cap = edge_trusts(&listen->config->edge, peer)
+                          ? admission_enter_trusted(listen->admission, peer)
+                          : admission_enter(listen->admission, peer);
     if (cap) {
         refuse(listen, fd, peer, entry, cap);
         return;

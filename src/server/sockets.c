@@ -306,19 +306,13 @@ struct gone_message {
     struct tunnel_ref ref;
 };
 
-static bool is_same_ref(const struct tunnel_ref *a, const struct tunnel_ref *b)
-{
-    return a->node == b->node && a->worker == b->worker && a->slot == b->slot &&
-           a->generation == b->generation;
-}
-
 static void on_gone(struct loop_message *message)
 {
     struct gone_message *gone = (struct gone_message *)(void *)message;
     struct sockets *sockets = gone->sockets;
     for (struct storing *storing = sockets->storing; storing; storing = storing->next)
         for (struct socket_question *question = storing->first; question; question = question->next)
-            if (is_same_ref(&question->ref, &gone->ref))
+            if (tunnel_ref_is_same(&question->ref, &gone->ref))
                 question->is_gone = true;
     if (sockets->registry)
         registry_offline(sockets->registry, gone->ref);

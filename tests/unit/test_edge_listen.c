@@ -222,6 +222,24 @@ static void test_a_trusted_proxy_is_many_visitors(void **state)
     }
 }
 
+/* As the kernel tells its address at [::], where most listen. */
+static void test_a_trusted_proxy_is_known_at_an_ipv6_listener(void **state)
+{
+    int fds[2];
+    union address peer;
+    load((const char *const[]){"--max-visitors-per-address=1", "--trusted-proxies=192.0.2.0/24",
+                               NULL});
+    assert_int_equal(address_from_host("::ffff:192.0.2.1", 1000, &peer), 0);
+    for (int i = 0; i < 3; i++) {
+        test_tcp_pair(fds);
+        edge_listen_take(listen_, fds[1], &peer, EDGE_HTTP, NULL);
+        close(fds[0]);
+    }
+    assert_int_equal(given_count, 3);
+    for (int i = 0; i < 3; i++)
+        leave(given[i]);
+}
+
 /* A socket's own port has its listener elsewhere. */
 static void test_a_visitor_of_a_port_comes_with_its_presence(void **state)
 {
@@ -302,6 +320,7 @@ int main(void)
         TEST(test_over_the_cap_tls_is_closed),
         TEST(test_a_flood_gets_few_pages),
         TEST(test_a_trusted_proxy_is_many_visitors),
+        TEST(test_a_trusted_proxy_is_known_at_an_ipv6_listener),
         TEST(test_a_visitor_of_a_port_comes_with_its_presence),
         TEST(test_closed_listeners_take_nobody),
         TEST(test_a_taken_address_is_named),
