@@ -339,19 +339,23 @@ int plex_json_copy(const char *value, char *buffer, size_t capacity)
 
 int plex_json_read(const char *value, const char *keys, const char **ret_values)
 {
-    unsigned index = 0;
+    const char **found = ret_values;
     if (!value || *value != '{')
         return PLEX_TUNNEL_JSON;
-    for (; *keys; keys += strlen(keys) + 1, index++) {
-        ret_values[index] = NULL;
-        for (const char *at = plex_json_first(value); at; at = plex_json_next(at)) {
-            const char *name = at;
-            at = blank(blank(skip_string(at)) + 1);
-            if (!plex_json_equals(name, keys))
+    for (const char *key = keys; *key; key += strlen(key) + 1)
+        *found++ = NULL;
+    /* Once through the members, however many keys: the walk over a long value is what costs. */
+    for (const char *at = plex_json_first(value); at; at = plex_json_next(at)) {
+        const char *name = at;
+        at = blank(blank(skip_string(at)) + 1);
+        found = ret_values;
+        for (const char *key = keys; *key; key += strlen(key) + 1, found++) {
+            if (!plex_json_equals(name, key))
                 continue;
-            if (ret_values[index])
+            if (*found)
                 return PLEX_TUNNEL_JSON;
-            ret_values[index] = at;
+            *found = at;
+            break;
         }
     }
     return 0;

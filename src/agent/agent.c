@@ -192,20 +192,15 @@ static size_t on_message_pull(void *user, char *buffer, size_t capacity)
 
 /* --- Visits --- */
 
-static void on_visit(struct agent *agent, uint64_t tunnel, const char *json, size_t length)
+static void on_visit(struct agent *agent, uint64_t tunnel, struct visit_message *message)
 {
-    struct visit_message *message = visit_message_parse(json, length);
     char line[VISIT_LINE_MAX];
-
-    if (!message)
-        return;
     struct visit_record *record = visit_message_record(message);
     record->service_time = service_times_find(arrivals_times(agent->arrivals), tunnel,
                                               record->substream, loop_now(agent->loop));
     size_t size = agent->request->settings.json ? visit_record_json(record, line)
                                                 : visit_record_line(record, line);
     live_log_line(agent->log, line, size);
-    visit_message_free(message);
 }
 
 static void on_message(void *user, uint64_t tunnel, const char *json, size_t length)
@@ -213,10 +208,15 @@ static void on_message(void *user, uint64_t tunnel, const char *json, size_t len
     struct agent *agent = user;
     struct announce_answer answer;
 
+    /* First what comes thousands of times a second, so that it is parsed once. */
+    struct visit_message *visit = visit_message_parse(json, length);
+    if (visit) {
+        on_visit(agent, tunnel, visit);
+        visit_message_free(visit);
+        return;
+    }
     announce_parse(json, length, &answer);
-    if (answer.kind == ANNOUNCE_VISIT)
-        on_visit(agent, tunnel, json, length);
-    else if (answer.kind == ANNOUNCE_REGISTERED)
+    if (answer.kind == ANNOUNCE_REGISTERED)
         on_registered(agent, &answer);
     else if (answer.kind == ANNOUNCE_REFUSED)
         on_refused(agent, &answer);

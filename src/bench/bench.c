@@ -12,11 +12,22 @@
 static const struct mode {
     const char *name;
     int (*run)(struct rig *rig, struct report *report);
+    bool edge;
 } modes[] = {
-    {"throughput", mode_throughput}, {"open", mode_open},     {"latency", mode_latency},
-    {"tunnels", mode_tunnels},       {"stall", mode_stall},   {"rtt", mode_rtt},
-    {"fairness", mode_fairness},     {"growth", mode_growth},
+    {"throughput", mode_throughput, false},
+    {"open", mode_open, false},
+    {"latency", mode_latency, false},
+    {"tunnels", mode_tunnels, false},
+    {"stall", mode_stall, false},
+    {"rtt", mode_rtt, false},
+    {"fairness", mode_fairness, false},
+    {"growth", mode_growth, false},
+    {"edge", mode_edge, true},
 };
+
+#define SERVER_ROUTES     "server,hop,plain"
+#define EDGE_ROUTES       "edge,ssh,nginx,nginx+ssh,plain"
+#define EDGE_SMOKE_ROUTES "edge,plain" /* what it is compared with needn't be there */
 
 /* The processes that we start of ourselves. */
 static const struct helper {
@@ -26,11 +37,17 @@ static const struct helper {
     {"@targets", targets_main},
     {"@hop", hop_main},
     {"@delay", delay_relay_main},
+    {"@web", web_service_main},
 };
 
 double mode_seconds(const struct rig *rig, double fallback)
 {
     return rig->options->seconds ? (double)rig->options->seconds / 1e6 : fallback;
+}
+
+const char *mode_rate(const struct rig *rig)
+{
+    return rig->options->rate ? rig->options->rate : "1gbit";
 }
 
 int mode_open_tunnel(struct rig *rig, enum route route, struct client_tunnel *tunnel)
@@ -57,6 +74,21 @@ static int write_reports(const struct bench_options *options, const struct repor
     if (options->html && report_write_html(report, options->html) < 0) {
         fprintf(stderr, "streamplex bench: --html %s: %s\n", options->html, strerror(errno));
         return -1;
+    }
+    return 0;
+}
+
+/* What a mode makes of the settings. 0, or -1 with a sentence. */
+static int prepare(const struct mode *mode, struct bench_options *options, char *error,
+                   size_t error_size)
+{
+    options->edge = mode->edge;
+    options->known_routes = mode->edge ? EDGE_ROUTES : SERVER_ROUTES;
+    if (options_check(options, error, error_size) < 0) {
+        return -1;
+    }
+    if (mode->edge && options->smoke && !options->routes) {
+        options->known_routes = EDGE_SMOKE_ROUTES;
     }
     return 0;
 }
@@ -106,7 +138,7 @@ int bench_main(int argc, char **argv)
     } else if (count != 1 || !find_mode(arguments[0])) {
         fprintf(stderr, "streamplex bench: one of %s is wanted; --help says more\n",
                 bench_table.arguments);
-    } else if (options_check(&options, error, sizeof(error)) < 0) {
+    } else if (prepare(find_mode(arguments[0]), &options, error, sizeof(error)) < 0) {
         fprintf(stderr, "streamplex bench: %s\n", error);
     } else {
         status = run(find_mode(arguments[0]), &options, argc, argv);

@@ -43,7 +43,8 @@ struct client {
     union address targets[TARGET_COUNT]; /* as the server is told */
     union address plain[TARGET_COUNT];   /* as we reach them */
     union address hops[TARGET_COUNT];
-    union address hop_answers; /* the hop's port that answers by itself */
+    union address visits[ROUTE_COUNT][TARGET_COUNT]; /* as visitors reach them: edge, ssh */
+    union address hop_answers;                       /* the hop's port that answers by itself */
     unsigned target_hosts; /* 1, or how many loopback neighbours of a target listen at its port */
     unsigned next_target, next_source;
     struct plex_config plex; /* the device sessions' */

@@ -179,7 +179,8 @@ static void on_conn_ready(struct conn *conn)
     struct client *client = tunnel->client;
     conn_set_tunnel_options(conn);
     tunnel->resumed = conn_tls_resumed(conn);
-    tunnel->session = plex_session_new(&client->plex, tunnel, loop_now(client->loop));
+    const struct plex_config *plex = tunnel->callbacks->plex;
+    tunnel->session = plex_session_new(plex ? plex : &client->plex, tunnel, loop_now(client->loop));
     if (!tunnel->session ||
         plex_session_send_token(tunnel->session, client->token, strlen(client->token)) != 0) {
         lose(tunnel, "the token can't be sent");
@@ -211,14 +212,19 @@ static void on_resume(struct plex_session *session)
     (void)session; /* nothing is kept back, see feed() */
 }
 
+void client_tunnel_fill_callbacks(struct plex_callbacks *callbacks)
+{
+    callbacks->on_authed = on_authed;
+    callbacks->on_output = on_output;
+    callbacks->on_resume = on_resume;
+}
+
 static const struct plex_callbacks *tunnel_callbacks(void)
 {
     static struct plex_callbacks callbacks;
     if (!callbacks.on_authed) {
         lane_fill_callbacks(&callbacks);
-        callbacks.on_authed = on_authed;
-        callbacks.on_output = on_output;
-        callbacks.on_resume = on_resume;
+        client_tunnel_fill_callbacks(&callbacks);
     }
     return &callbacks;
 }

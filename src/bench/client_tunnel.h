@@ -16,6 +16,10 @@ struct client_tunnel_callbacks {
     void (*on_authed)(struct client_tunnel *tunnel);
     /* The tunnel is over, not by our close; error is a sentence. It is free after this. */
     void (*on_lost)(struct client_tunnel *tunnel, const char *error);
+    /* Of its session, whose user is the tunnel, with callbacks that
+     * client_tunnel_fill_callbacks() has filled; borrowed while it is open. NULL: the client's,
+     * whose substreams are lanes. */
+    const struct plex_config *plex;
 };
 
 struct client_tunnel {
@@ -38,6 +42,8 @@ struct client_tunnel {
 int client_tunnel_open(struct client_tunnel *tunnel, struct client *client, bool many_sources,
                        int ticket, const struct client_tunnel_callbacks *callbacks)
     __attribute__((warn_unused_result));
+/* The three callbacks of a session that are the tunnel's own: on_authed, on_output, on_resume. */
+void client_tunnel_fill_callbacks(struct plex_callbacks *callbacks);
 /* No callback follows. Takes one that isn't open. */
 void client_tunnel_close(struct client_tunnel *tunnel);
 /* A session's name in the cache of the TLS context. */

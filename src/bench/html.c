@@ -8,17 +8,20 @@
 #include "bench/report.h"
 
 /* What a row is about is one of these: it gets bars. */
-static const enum metric headlines[] = {METRIC_RATE,        METRIC_OPENS,        METRIC_HANDSHAKES,
-                                        METRIC_MEMORY_EACH, METRIC_P50,          METRIC_CPU_MB,
-                                        METRIC_CPU_OPEN,    METRIC_CPU_HANDSHAKE};
+static const enum metric headlines[] = {
+    METRIC_RATE,        METRIC_OPENS, METRIC_HANDSHAKES, METRIC_VISITS,      METRIC_REQUESTS,
+    METRIC_MEMORY_EACH, METRIC_ADDED, METRIC_P50,        METRIC_CPU_MB,      METRIC_CPU_OPEN,
+    METRIC_CPU_VISIT,   METRIC_BACK,  METRIC_AGENT_EACH, METRIC_CPU_REQUEST, METRIC_CPU_HANDSHAKE};
 #define HEADLINES       (sizeof(headlines) / sizeof(headlines[0]))
 #define HEADLINES_A_ROW 2
 
 static const char style[] =
     ":root{color-scheme:light dark;--bg:#f7f8fa;--card:#fff;--ink:#1b2330;--soft:#667085;"
-    "--rule:#e4e7ec;--c0:#2563eb;--c1:#d97706;--c2:#15803d}"
+    "--rule:#e4e7ec;--c0:#2563eb;--c1:#d97706;--c2:#2563eb;--c3:#b42318;"
+    "--c4:#7c3aed;--c5:#be185d;--c6:#15803d}"
     "@media(prefers-color-scheme:dark){:root{--bg:#11151c;--card:#1a2029;--ink:#e6e9ef;"
-    "--soft:#93a0b4;--rule:#2c3542;--c0:#6ea0ff;--c1:#f0a94a;--c2:#5cc98a}}"
+    "--soft:#93a0b4;--rule:#2c3542;--c0:#6ea0ff;--c1:#f0a94a;--c2:#6ea0ff;"
+    "--c3:#f97066;--c4:#b692f6;--c5:#f670c7;--c6:#5cc98a}}"
     "body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,sans-serif}"
     "main{max-width:1080px;margin:0 auto;padding:32px 20px 60px}"
     "h1{font-size:26px;margin:0 0 4px}h2{font-size:17px;margin:0 0 12px}"
@@ -34,8 +37,11 @@ static const char style[] =
     ".whisker{stroke:var(--ink);stroke-width:1.4;fill:none;opacity:.75}"
     ".line{fill:none;stroke-width:2;stroke-linejoin:round}"
     ".line-0{stroke:var(--c0)}.line-1{stroke:var(--c1)}.line-2{stroke:var(--c2)}"
-    ".bar-0{fill:var(--c0)}.bar-1{fill:var(--c1)}.bar-2{fill:var(--c2)}"
-    ".key{display:flex;gap:18px;margin:12px 0 0;color:var(--soft)}"
+    ".line-3{stroke:var(--c3)}.line-4{stroke:var(--c4)}.line-5{stroke:var(--c5)}"
+    ".line-6{stroke:var(--c6)}"
+    ".bar-0{fill:var(--c0)}.bar-1{fill:var(--c1)}.bar-2{fill:var(--c2)}.bar-3{fill:var(--c3)}"
+    ".bar-4{fill:var(--c4)}.bar-5{fill:var(--c5)}.bar-6{fill:var(--c6)}"
+    ".key{display:flex;flex-wrap:wrap;gap:6px 18px;margin:12px 0 0;color:var(--soft)}"
     ".key b{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:6px}"
     "table{border-collapse:collapse;width:100%;margin-top:16px;font-size:13.5px}"
     "th{text-align:right;font-weight:600;color:var(--soft);padding:4px 10px;"
@@ -62,16 +68,6 @@ static void escape(FILE *out, const char *text)
             fputc(*text, out);
         }
     }
-}
-
-static bool has_route(const struct report_row *row, int route)
-{
-    for (int metric = 0; metric < METRIC_COUNT; metric++) {
-        if (row->series[metric][route].count) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static void write_bars(FILE *out, const struct report_row *row)
@@ -203,11 +199,11 @@ static void write_cell(FILE *out, const struct report_row *row, int metric, int 
     }
 }
 
-static void write_ratio(FILE *out, const struct report_row *row, int metric, int other)
+static void write_ratio(FILE *out, const struct report_row *row, int metric, int route, int other)
 {
     struct series ratio = {0};
     if (metric_facts[metric].compared) {
-        series_ratio(&row->series[metric][ROUTE_SERVER], &row->series[metric][other], &ratio);
+        series_ratio(&row->series[metric][route], &row->series[metric][other], &ratio);
     }
     if (ratio.count) {
         fprintf(out, "<td>%.2f <small>%.2f&ndash;%.2f</small></td>", series_median(&ratio),
@@ -218,19 +214,26 @@ static void write_ratio(FILE *out, const struct report_row *row, int metric, int
     series_deinit(&ratio);
 }
 
+/* What the others are yardsticks for: the server, or the edge. */
+static int measured_route(const struct report_row *row)
+{
+    return row_has_route(row, ROUTE_SERVER) ? ROUTE_SERVER : ROUTE_EDGE;
+}
+
 static void write_table(FILE *out, const struct report_row *row)
 {
     bool shown[ROUTE_COUNT];
+    int measured = measured_route(row);
     fputs("<div class='wide'><table><tr><th></th>", out);
     for (int route = 0; route < ROUTE_COUNT; route++) {
-        shown[route] = has_route(row, route);
+        shown[route] = row_has_route(row, route);
         if (shown[route]) {
             fprintf(out, "<th>%s</th>", route_names[route]);
         }
     }
     for (int other = ROUTE_HOP; other < ROUTE_COUNT; other++) {
-        if (shown[ROUTE_SERVER] && shown[other]) {
-            fprintf(out, "<th>server / %s</th>", route_names[other]);
+        if (row_compares(row, measured, other)) {
+            fprintf(out, "<th>%s / %s</th>", route_names[measured], route_names[other]);
         }
     }
     fputs("</tr>\n", out);
@@ -250,8 +253,8 @@ static void write_table(FILE *out, const struct report_row *row)
             }
         }
         for (int other = ROUTE_HOP; other < ROUTE_COUNT; other++) {
-            if (shown[ROUTE_SERVER] && shown[other]) {
-                write_ratio(out, row, metric, other);
+            if (row_compares(row, measured, other)) {
+                write_ratio(out, row, metric, measured, other);
             }
         }
         fputs("</tr>\n", out);
@@ -274,7 +277,7 @@ static void write_growth_of(FILE *out, const struct report *report, const char *
                         .x = {.scale = PLOT_LOGARITHMIC, .least = 1e12, .label = label},
                         .y = {.label = facts->unit}};
     for (const struct report_row *row = report->rows; row; row = row->next) {
-        const struct series *series = &row->series[metric][ROUTE_SERVER];
+        const struct series *series = &row->series[metric][measured_route(row)];
         if (!row->group || strcmp(row->group, group) != 0 || !series->count || count == 16) {
             continue;
         }
@@ -292,15 +295,26 @@ static void write_growth_of(FILE *out, const struct report *report, const char *
     }
 }
 
+static bool has_group(const struct report *report, const char *group)
+{
+    for (const struct report_row *row = report->rows; row; row = row->next) {
+        if (row->group && strcmp(row->group, group) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void write_growth(FILE *out, const struct report *report)
 {
-    static const char *const groups[] = {"substreams", "tunnels"};
-    static const enum metric metrics[] = {METRIC_RATE, METRIC_OPENS,       METRIC_P50,
-                                          METRIC_P99,  METRIC_MEMORY_EACH, METRIC_MEMORY};
-    if (strcmp(report->mode, "growth") != 0) {
-        return;
-    }
-    for (int group = 0; group < 2; group++) {
+    static const char *const groups[] = {"substreams", "tunnels", "sockets"};
+    static const enum metric metrics[] = {METRIC_RATE,        METRIC_OPENS, METRIC_VISITS,
+                                          METRIC_P50,         METRIC_P99,   METRIC_CPU_VISIT,
+                                          METRIC_MEMORY_EACH, METRIC_MEMORY};
+    for (size_t group = 0; group < sizeof(groups) / sizeof(groups[0]); group++) {
+        if (!has_group(report, groups[group])) {
+            continue;
+        }
         fprintf(out, "<section><h2>growth with the number of %s</h2><div class='plots'>",
                 groups[group]);
         for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++) {
@@ -308,6 +322,31 @@ static void write_growth(FILE *out, const struct report *report)
         }
         fputs("</div></section>\n", out);
     }
+}
+
+static void write_key(FILE *out, const struct report *report)
+{
+    static const char *const words[ROUTE_COUNT] = {
+        [ROUTE_SERVER] = "streamplex",
+        [ROUTE_HOP] = "a bare TLS-to-TCP relay",
+        [ROUTE_EDGE] = "streamplex serve and connect",
+        [ROUTE_SSH] = "sshd and ssh -R",
+        [ROUTE_NGINX] = "a reverse proxy beside the service",
+        [ROUTE_NGINX_SSH] = "nginx in front of sshd and ssh -R",
+        [ROUTE_PLAIN] = "no proxy",
+    };
+    fputs("<div class='key'>", out);
+    for (int route = 0; route < ROUTE_COUNT; route++) {
+        bool shown = false;
+        for (const struct report_row *row = report->rows; row; row = row->next) {
+            shown |= row_has_route(row, route);
+        }
+        if (shown) {
+            fprintf(out, "<span><b style='background:var(--c%d)'></b>%s: %s</span>", route,
+                    route_names[route], words[route]);
+        }
+    }
+    fputs("</div>\n", out);
 }
 
 static void write_head(FILE *out, const struct report *report)
@@ -325,11 +364,8 @@ static void write_head(FILE *out, const struct report *report)
     escape(out, report->command);
     fprintf(out, "</code></p><p>%s &middot; ", date);
     escape(out, report->facts);
-    fputs("</p><div class='key'><span><b class='b0' style='background:var(--c0)'></b>server: "
-          "streamplex</span><span><b style='background:var(--c1)'></b>hop: a bare TLS-to-TCP "
-          "relay</span><span><b style='background:var(--c2)'></b>plain: TCP, no proxy</span>"
-          "</div>\n",
-          out);
+    fputs("</p>", out);
+    write_key(out, report);
 }
 
 int report_write_html(const struct report *report, const char *path)
@@ -352,8 +388,8 @@ int report_write_html(const struct report *report, const char *path)
         fputs("</section>\n", out);
     }
     fputs("<section><h2>how to read this</h2><p>Medians of the rounds, in small print the least "
-          "and the most. Server, hop and plain are measured in turn within each round, and a ratio "
-          "is taken round by round.</p><ul>",
+          "and the most. All routes are measured in turn within each round, and a ratio is taken "
+          "round by round.</p><ul>",
           out);
     for (size_t i = 0; i < report->note_count; i++) {
         fputs("<li>", out);

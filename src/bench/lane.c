@@ -7,7 +7,11 @@
 #include "net/conn.h"
 #include "streamplex.h"
 
-const char *const route_names[ROUTE_COUNT] = {"server", "hop", "plain"};
+const char *const route_names[ROUTE_COUNT] = {
+    [ROUTE_SERVER] = "server", [ROUTE_HOP] = "hop",     [ROUTE_EDGE] = "edge",
+    [ROUTE_SSH] = "ssh",       [ROUTE_NGINX] = "nginx", [ROUTE_NGINX_SSH] = "nginx+ssh",
+    [ROUTE_PLAIN] = "plain",
+};
 
 static void release(struct lane *lane)
 {
@@ -296,6 +300,18 @@ static int open_substream(struct lane *lane)
     return 0;
 }
 
+static union address find_way(struct client *client, enum route route, enum target_kind target)
+{
+    switch (route) {
+    case ROUTE_HOP:
+        return client->hops[target];
+    case ROUTE_PLAIN:
+        return client_next_target(client, &client->plain[target]);
+    default:
+        return client->visits[route][target];
+    }
+}
+
 int lane_open(struct lane *lane, struct client *client, enum route route,
               struct client_tunnel *tunnel, enum target_kind target, bool early,
               const struct lane_callbacks *callbacks)
@@ -314,8 +330,7 @@ int lane_open(struct lane *lane, struct client *client, enum route route,
     if (route == ROUTE_SERVER) {
         failed = open_substream(lane);
     } else {
-        union address to = route == ROUTE_HOP ? client->hops[target]
-                                              : client_next_target(client, &client->plain[target]);
+        union address to = find_way(client, route, target);
         failed = conn_connect(client->loop, &to, &conn_callbacks, lane, &lane->conn);
     }
     if (failed) {

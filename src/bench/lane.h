@@ -1,8 +1,10 @@
-/* A lane: one byte stream between the bench and a target, by one of the three routes. What a mode
+/* A lane: one byte stream between the bench and a target, by one of the routes. What a mode
  * measures is the same code on each of them.
  *
  *   server   a substream of a tunnel (client_tunnel.h)
  *   hop      a TLS connection that the bare hop relays
+ *   edge     a visitor's TCP connection to a tcp socket, whose agent leads to the target
+ *   ssh      the same to a port that sshd forwards (ssh -R)
  *   plain    a TCP connection to the target itself
  *
  * Embed it in the mode's own object. It is free again in on_closed, or after lane_abort(). */
@@ -14,9 +16,6 @@
 
 #include "bench/client.h"
 #include "bench/shared.h"
-
-enum route { ROUTE_SERVER, ROUTE_HOP, ROUTE_PLAIN, ROUTE_COUNT };
-extern const char *const route_names[ROUTE_COUNT];
 
 struct client_tunnel;
 struct conn;

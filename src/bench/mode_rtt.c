@@ -9,6 +9,7 @@
 #define SHARE        0.8
 #define SMOKE_BYTES  (4u << 20)
 #define SMOKE_RTT_MS 20
+#define RTT_MS       100
 
 struct road {
     struct rig *rig;
@@ -99,9 +100,9 @@ int mode_rtt(struct rig *rig, struct report *report)
 {
     const struct bench_options *options = rig->options;
     char error[256];
-    uint64_t rtt = options->smoke ? SMOKE_RTT_MS : options->rtt_ms;
+    uint64_t rtt = options->smoke ? SMOKE_RTT_MS : options->rtt_ms ? options->rtt_ms : RTT_MS;
     struct road road = {.rig = rig, .report = report, .rtt = (double)rtt / 1e3};
-    if (rig_delay(rig, rtt, options->rate, error, sizeof(error)) < 0) {
+    if (rig_delay(rig, rtt, mode_rate(rig), error, sizeof(error)) < 0) {
         fprintf(stderr, "streamplex bench: %s\n", error);
         return -1;
     }
@@ -112,7 +113,7 @@ int mode_rtt(struct rig *rig, struct report *report)
         }
         road.rows[!up] =
             report_row(report, "%s over %.0f ms round trip and %s, after %d round trips",
-                       up ? "upload" : "download", (double)rtt, options->rate, ROUND_TRIPS);
+                       up ? "upload" : "download", (double)rtt, mode_rate(rig), ROUND_TRIPS);
     }
     uint64_t rounds = options->smoke ? 1 : options->rounds;
     for (uint64_t round = 0; round < rounds; round++) {

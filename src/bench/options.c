@@ -69,10 +69,16 @@ static const struct setting settings[] = {
     {.name = "routes",
      .type = SETTING_TEXT,
      .offset = AT(routes),
-     .fallback = "server,hop,plain",
      .placeholder = "ROUTE[,ROUTE]...",
      .help = "What is measured, in turn: server, hop (a bare TLS-to-TCP relay), plain (TCP, no "
-             "proxy)."},
+             "proxy); of the mode edge: edge, ssh (sshd and ssh -R), nginx, nginx+ssh, plain. By "
+             "default all; with edge --smoke edge and plain."},
+    {.name = "what",
+     .type = SETTING_TEXT,
+     .offset = AT(what),
+     .placeholder = "ROW[,ROW]...",
+     .help = "edge: what is measured, of bulk, visits, beside, http, https, first-byte, idle, "
+             "sockets, return; by default all."},
     {.name = "rounds",
      .type = SETTING_NUMBER,
      .offset = AT(rounds),
@@ -112,7 +118,8 @@ static const struct setting settings[] = {
      .offset = AT(count),
      .fallback = "0",
      .placeholder = "NUMBER",
-     .help = "tunnels, fairness, growth: how many; 0: 5000, 100, up to 19000.",
+     .help = "tunnels, fairness, growth, edge: how many; 0: 5000, 100, up to 19000, up to "
+             "10000.",
      .most = 60000},
     {.name = "direction",
      .type = SETTING_CHOICE,
@@ -132,17 +139,17 @@ static const struct setting settings[] = {
     {.name = "rtt",
      .type = SETTING_NUMBER,
      .offset = AT(rtt_ms),
-     .fallback = "100",
+     .fallback = "0",
      .placeholder = "MILLISECONDS",
-     .help = "rtt: the delay line's round trip.",
-     .least = 1,
+     .help = "rtt: the delay line's round trip; 0: 100. edge: that between agent and server, and "
+             "between ssh and sshd; 0: no delay line.",
      .most = 10000},
     {.name = "rate",
      .type = SETTING_TEXT,
      .offset = AT(rate),
-     .fallback = "1gbit",
      .placeholder = "RATE",
-     .help = "rtt: the delay line's rate each way, such as 100mbit; 0: no bound."},
+     .help = "rtt, edge: the delay line's rate each way, such as 100mbit; 0: no bound; by default "
+             "1gbit."},
     {.name = "json",
      .type = SETTING_TEXT,
      .offset = AT(json),
@@ -158,9 +165,10 @@ static const struct setting settings[] = {
 
 const struct settings_table bench_table = {
     .command = "bench",
-    .arguments = "throughput|open|latency|tunnels|stall|rtt|fairness|growth",
-    .summary = "Measures a server: how fast it is, against a bare TLS relay (hop) and against no "
-               "proxy at all (plain), in turn in the same run.",
+    .arguments = "throughput|open|latency|tunnels|stall|rtt|fairness|growth|edge",
+    .summary =
+        "Measures a server: how fast it is, against a bare TLS relay (hop) and against no "
+        "proxy at all (plain), in turn in the same run; and its edge against sshd and nginx.",
     .settings = settings,
     .size = sizeof(struct bench_options),
 };
@@ -181,41 +189,61 @@ int options_parse_rate(const char *text, uint64_t *ret_rate)
     return 0;
 }
 
-static bool is_word(const char *at, size_t length, const char *word)
+static bool has_word(const char *list, const char *word, size_t length)
 {
-    return strlen(word) == length && strncmp(at, word, length) == 0;
+    for (const char *at = list; *at;) {
+        size_t size = strcspn(at, ",");
+        if (size == length && strncmp(at, word, length) == 0) {
+            return true;
+        }
+        at += size + (at[size] == ',');
+    }
+    return false;
+}
+
+bool options_has_word(const char *list, const char *word)
+{
+    return has_word(list, word, strlen(word));
 }
 
 bool options_has_route(const struct bench_options *options, const char *route)
 {
-    for (const char *at = options->routes; *at;) {
+    return options_has_word(options->routes ? options->routes : options->known_routes, route);
+}
+
+/* Whether each word of a setting's list is a known one. */
+static int check_words(const char *name, const char *list, const char *known, char *error,
+                       size_t error_size)
+{
+    for (const char *at = list ? list : ""; *at;) {
         size_t length = strcspn(at, ",");
-        if (is_word(at, length, route)) {
-            return true;
+        if (!has_word(known, at, length)) {
+            snprintf(error, error_size, "--%s: %.*s is none of %s", name, (int)length, at, known);
+            return -1;
         }
         at += length + (at[length] == ',');
     }
-    return false;
+    return 0;
 }
 
 int options_check(const struct bench_options *options, char *error, size_t error_size)
 {
     uint64_t rate;
-    for (const char *at = options->routes; *at;) {
-        size_t length = strcspn(at, ",");
-        if (!is_word(at, length, "server") && !is_word(at, length, "hop") &&
-            !is_word(at, length, "plain")) {
-            snprintf(error, error_size, "--routes: %.*s is none of server, hop and plain",
-                     (int)length, at);
-            return -1;
-        }
-        at += length + (at[length] == ',');
+    if (check_words("routes", options->routes, options->known_routes, error, error_size) < 0 ||
+        check_words("what", options->what, OPTIONS_WHAT, error, error_size) < 0) {
+        return -1;
+    }
+    if (options->edge && (options->reach.server || options->legacy)) {
+        snprintf(error, error_size,
+                 "edge starts its own server and speaks version 1: it is "
+                 "without --server and --legacy");
+        return -1;
     }
     if (options->self && options->reach.server) {
         snprintf(error, error_size, "--self and --server exclude each other");
         return -1;
     }
-    if (options_parse_rate(options->rate, &rate) < 0) {
+    if (options->rate && options_parse_rate(options->rate, &rate) < 0) {
         snprintf(error, error_size, "--rate: such as 1gbit or 100mbit is wanted");
         return -1;
     }

@@ -26,15 +26,25 @@ struct bench_options {
     uint64_t substreams, concurrency, count;
     int direction, beside; /* enum direction, enum beside */
     uint64_t rtt_ms;
-    char *rate;
+    char *rate; /* NULL: the mode's own */
+    char *what; /* edge: which rows; NULL: all */
     char *json, *html;
+
+    /* Not settings: the mode's. */
+    bool edge;                /* it measures the edge */
+    const char *known_routes; /* comma-separated; all of them where routes is NULL */
 };
+
+/* The rows of the mode edge. */
+#define OPTIONS_WHAT "bulk,visits,beside,http,https,first-byte,idle,sockets,return"
 
 extern const struct settings_table bench_table;
 
 /* "1gbit", "100mbit", "800kbit", "0": bytes a second. 0, or -1. */
 int options_parse_rate(const char *text, uint64_t *ret_rate) __attribute__((warn_unused_result));
 /* 0, or -1 with a sentence: what the table can't say by itself. */
+/* Is it one of the words of a comma-separated list? */
+bool options_has_word(const char *list, const char *word);
 int options_check(const struct bench_options *options, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 bool options_has_route(const struct bench_options *options, const char *route);

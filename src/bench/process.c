@@ -1,5 +1,6 @@
 #include "bench/process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -76,6 +77,39 @@ int process_start_program(const char *program, char *const *argv, int core, cons
     return 0;
 }
 
+int process_start_filed(const char *program, char *const *argv, const char *output, const char *log,
+                        struct process *ret_process)
+{
+    int file = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    if (file < 0) {
+        return -1;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        become(program, argv, -1, log, -1, file);
+    }
+    close(file);
+    if (pid < 0) {
+        return -1;
+    }
+    *ret_process = (struct process){.pid = pid, .out = -1};
+    return 0;
+}
+
+int process_find_program(const char *name, char *path, size_t size)
+{
+    char folders[4096];
+    const char *given = getenv("PATH");
+    snprintf(folders, sizeof(folders), "%s:/usr/local/sbin:/usr/sbin:/sbin", given ? given : "");
+    for (char *rest = folders, *folder; (folder = strsep(&rest, ":"));) {
+        if (*folder == '/' && snprintf(path, size, "%s/%s", folder, name) < (int)size &&
+            access(path, X_OK) == 0) {
+            return 0;
+        }
+    }
+    return -1;
+}
+
 int process_read_line(struct process *process, char *line, size_t size)
 {
     size_t used = 0;
@@ -113,7 +147,9 @@ int process_stop(struct process *process, int grace_ms)
     kill(process->pid, SIGKILL);
     int status = 0;
     waitpid(process->pid, &status, 0);
-    close(process->out);
+    if (process->out >= 0) {
+        close(process->out);
+    }
     process->pid = 0;
     if (WIFSIGNALED(status)) {
         return WTERMSIG(status) == SIGTERM ? 0 : -WTERMSIG(status);
@@ -136,6 +172,40 @@ uint64_t process_cpu(pid_t pid)
     /* The process's own CPU clock: all threads, to the nanosecond, where /proc/PID/stat counts in
      * 10 ms. */
     return pid > 0 && clock_getcpuclockid(pid, &clock) == 0 ? clock_ns(clock) : 0;
+}
+
+static pid_t find_parent(pid_t pid)
+{
+    char path[64], text[512];
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        return 0;
+    }
+    size_t size = fread(text, 1, sizeof(text) - 1, file);
+    fclose(file);
+    text[size] = 0;
+    /* "PID (NAME) STATE PARENT"; the name may hold anything. */
+    const char *after = strrchr(text, ')');
+    int parent = 0;
+    return after && sscanf(after + 1, " %*c %d", &parent) == 1 ? parent : 0;
+}
+
+uint64_t process_cpu_tree(pid_t pid)
+{
+    uint64_t sum = process_cpu(pid);
+    DIR *folder = pid > 0 ? opendir("/proc") : NULL;
+    struct dirent *entry;
+    while (folder && (entry = readdir(folder))) {
+        pid_t child = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (child > 0 && find_parent(child) == pid) {
+            sum += process_cpu_tree(child);
+        }
+    }
+    if (folder) {
+        closedir(folder);
+    }
+    return sum;
 }
 
 uint64_t process_own_cpu(void)

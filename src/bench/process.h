@@ -21,6 +21,12 @@ int process_start(char *const *argv, int core, const char *log, int keep,
 int process_start_program(const char *program, char *const *argv, int core, const char *log,
                           int keep, struct process *ret_process)
     __attribute__((warn_unused_result));
+/* The same; its standard output goes to a new file. */
+int process_start_filed(const char *program, char *const *argv, const char *output, const char *log,
+                        struct process *ret_process) __attribute__((warn_unused_result));
+/* A program's path, from PATH and where daemons are. 0, or -1: it isn't installed. */
+int process_find_program(const char *name, char *path, size_t size)
+    __attribute__((warn_unused_result));
 /* Reads one line of its output, at most 10 s. 0 or -1. */
 int process_read_line(struct process *process, char *line, size_t size)
     __attribute__((warn_unused_result));
@@ -31,6 +37,8 @@ bool process_is_alive(const struct process *process);
 
 /* CPU time of all its threads, ns; 0 when it can't be read. */
 uint64_t process_cpu(pid_t pid);
+/* The same with all its descendants that live; 0 for a process that isn't there. */
+uint64_t process_cpu_tree(pid_t pid);
 /* Its own, likewise. */
 uint64_t process_own_cpu(void);
 /* Resident memory, bytes; 0 when it can't be read. */

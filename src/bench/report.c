@@ -20,14 +20,20 @@ const struct metric_facts metric_facts[METRIC_COUNT] = {
     [METRIC_RATE_DOWN] = {"mb_per_s_down", "down", "MB/s", 0, false},
     [METRIC_OPENS] = {"opens_per_s", "opens", "1/s", 0, true},
     [METRIC_HANDSHAKES] = {"handshakes_per_s", "tunnels", "1/s", 0, true},
+    [METRIC_VISITS] = {"visits_per_s", "visits", "1/s", 0, true},
+    [METRIC_REQUESTS] = {"requests_per_s", "requests", "1/s", 0, true},
+    [METRIC_BACK] = {"back_ms", "back after", "ms", 0, false},
+    [METRIC_BACK_ONLINE] = {"back_online_ms", "after online", "ms", 0, false},
     [METRIC_P50] = {"p50_us", "p50", "us", 0, true},
     [METRIC_P90] = {"p90_us", "p90", "us", 0, false},
     [METRIC_P99] = {"p99_us", "p99", "us", 0, true},
     [METRIC_P999] = {"p999_us", "p99.9", "us", 0, false},
     [METRIC_LONGEST] = {"longest_us", "longest", "us", 0, false},
     [METRIC_WORST_MEDIAN] = {"worst_median_us", "worst p50", "us", 0, false},
+    [METRIC_ADDED] = {"added_us", "added to plain", "us", 0, true},
     [METRIC_BULK] = {"bulk_mb_per_s", "bulk", "MB/s", 0, false},
     [METRIC_MEMORY_EACH] = {"rss_each_kb", "RSS each", "kB", 2, true},
+    [METRIC_AGENT_EACH] = {"agent_rss_each_kb", "agent RSS each", "kB", 2, false},
     [METRIC_MEMORY] = {"rss_mb", "RSS", "MB", 1, false},
     [METRIC_MEMORY_PEAK] = {"rss_peak_mb", "RSS peak", "MB", 1, false},
     [METRIC_MEMORY_AFTER] = {"rss_after_mb", "RSS after", "MB", 1, false},
@@ -37,6 +43,8 @@ const struct metric_facts metric_facts[METRIC_COUNT] = {
     [METRIC_CPU_MB] = {"cpu_us_per_mb", "CPU/MB", "us", 0, true},
     [METRIC_CPU_OPEN] = {"cpu_us_per_open", "CPU/open", "us", 1, true},
     [METRIC_CPU_HANDSHAKE] = {"cpu_us_per_handshake", "CPU/tunnel", "us", 0, true},
+    [METRIC_CPU_VISIT] = {"cpu_us_per_visit", "CPU/visit", "us", 1, true},
+    [METRIC_CPU_REQUEST] = {"cpu_us_per_request", "CPU/request", "us", 1, true},
     [METRIC_CPU_ROUND_TRIP] = {"cpu_us_per_round_trip", "CPU/trip", "us", 1, true},
     [METRIC_RELAY_BUSY] = {"relay_busy_percent", "its core", "%", 0, false},
     [METRIC_CLIENT_BUSY] = {"client_busy_percent", "bench", "%", 0, false},
@@ -121,6 +129,21 @@ struct report_row *report_row(struct report *report, const char *format, ...)
     return row;
 }
 
+struct report_row *report_row_again(struct report *report, const char *format, ...)
+{
+    char title[sizeof(report->rows->title)];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(title, sizeof(title), format, arguments);
+    va_end(arguments);
+    for (struct report_row *row = report->rows; row; row = row->next) {
+        if (strcmp(row->title, title) == 0) {
+            return row;
+        }
+    }
+    return report_row(report, "%s", title);
+}
+
 void row_add(struct report_row *row, enum route route, enum metric metric, double value)
 {
     series_add(&row->series[metric][route], value);
@@ -146,7 +169,9 @@ void row_add_used(struct report_row *row, enum route route, const struct used *u
         row_add(row, route, METRIC_RELAY_BUSY, used->relay_busy);
     }
     row_add(row, route, METRIC_CLIENT_BUSY, used->client_busy);
-    row_add(row, route, METRIC_CORE_BUSY, used->core_busy);
+    if (used->core_busy >= 0) {
+        row_add(row, route, METRIC_CORE_BUSY, used->core_busy);
+    }
     if (used->others >= 0) {
         row_add(row, route, METRIC_OTHERS, used->others);
     }
@@ -189,6 +214,21 @@ void report_note(struct report *report, const char *format, ...)
     va_end(arguments);
 }
 
+void report_note_once(struct report *report, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    add_note(report, format, arguments);
+    va_end(arguments);
+    const char *last = report->notes[report->note_count - 1];
+    for (size_t i = 0; i + 1 < report->note_count; i++) {
+        if (strcmp(report->notes[i], last) == 0) {
+            free(report->notes[--report->note_count]);
+            return;
+        }
+    }
+}
+
 bool report_check(struct report *report, bool right, const char *format, ...)
 {
     report->checks++;
@@ -221,7 +261,7 @@ static bool has_metric(const struct report_row *row, int metric)
     return false;
 }
 
-static bool has_route(const struct report_row *row, int route)
+bool row_has_route(const struct report_row *row, int route)
 {
     for (int metric = 0; metric < METRIC_COUNT; metric++) {
         if (row->series[metric][route].count) {
@@ -229,6 +269,12 @@ static bool has_route(const struct report_row *row, int route)
         }
     }
     return false;
+}
+
+bool row_compares(const struct report_row *row, int route, int other)
+{
+    return route <= ROUTE_EDGE && other > route && row_has_route(row, route) &&
+           row_has_route(row, other);
 }
 
 static void print_line(const struct report_row *row, int metric, int route, FILE *stream)
@@ -240,7 +286,7 @@ static void print_line(const struct report_row *row, int metric, int route, FILE
     }
     char label[48];
     snprintf(label, sizeof(label), "%s%s%s", facts->label, *facts->unit ? ", " : "", facts->unit);
-    fprintf(stream, "  %-7s %-17s %11.*f", route_names[route], label, facts->decimals,
+    fprintf(stream, "  %-9s %-17s %11.*f", route_names[route], label, facts->decimals,
             series_median(series));
     if (series->count > 1) {
         char range[48];
@@ -252,12 +298,12 @@ static void print_line(const struct report_row *row, int metric, int route, FILE
     }
     for (int other = ROUTE_HOP; facts->compared && other < ROUTE_COUNT; other++) {
         struct series ratio = {0};
-        if (other != route) {
+        if (row_compares(row, route, other)) {
             series_ratio(series, &row->series[metric][other], &ratio);
         }
-        if (ratio.count && other > route) {
-            fprintf(stream, "  %5.2f (%.2f-%.2f)", series_median(&ratio), series_least(&ratio),
-                    series_most(&ratio));
+        if (ratio.count) {
+            fprintf(stream, "  %5.2f (%.2f-%.2f) x %s", series_median(&ratio), series_least(&ratio),
+                    series_most(&ratio), route_names[other]);
         }
         series_deinit(&ratio);
     }
@@ -267,8 +313,8 @@ static void print_line(const struct report_row *row, int metric, int route, FILE
 static void print_row(const struct report_row *row, FILE *stream)
 {
     fprintf(stream, "\n%s\n", row->title);
-    fprintf(stream, "  %-7s %-17s %11s  %19s %6s  %s\n", "", "", "median", "least-most", "spread",
-            "ratio to hop; to plain");
+    fprintf(stream, "  %-9s %-17s %11s  %19s %6s  %s\n", "", "", "median", "least-most", "spread",
+            "ratios");
     for (int metric = 0; metric < METRIC_COUNT; metric++) {
         if (!has_metric(row, metric)) {
             continue;
@@ -285,8 +331,10 @@ static void note_busy(struct report *report)
     for (struct report_row *row = report->rows; row; row = row->next) {
         for (int route = 0; route < ROUTE_COUNT; route++) {
             const struct series *busy = &row->series[METRIC_CORE_BUSY][route];
-            double median = series_median(busy);
-            if (!has_route(row, route) || median < BUSY_LIMIT) {
+            /* Where the kernel shares the cores out, the bench has one at most to itself. */
+            double median =
+                series_median(busy->count ? busy : &row->series[METRIC_CLIENT_BUSY][route]);
+            if (!row_has_route(row, route) || median < BUSY_LIMIT) {
                 continue;
             }
             report->client_limited = true;

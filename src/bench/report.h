@@ -18,14 +18,20 @@ enum metric {
     METRIC_RATE_DOWN,      /* MB/s, of both at once */
     METRIC_OPENS,          /* per second */
     METRIC_HANDSHAKES,     /* per second */
+    METRIC_VISITS,         /* per second */
+    METRIC_REQUESTS,       /* per second */
+    METRIC_BACK,           /* ms: from an agent's start, or the server's, to visits that work */
+    METRIC_BACK_ONLINE,    /* ms: from the agent's word that it is online */
     METRIC_P50,            /* us */
     METRIC_P90,            /* us */
     METRIC_P99,            /* us */
     METRIC_P999,           /* us */
     METRIC_LONGEST,        /* us */
     METRIC_WORST_MEDIAN,   /* us: the median of the member that waits most */
+    METRIC_ADDED,          /* us: the p50 less plain's */
     METRIC_BULK,           /* MB/s of the bulk beside */
     METRIC_MEMORY_EACH,    /* kB a tunnel or substream */
+    METRIC_AGENT_EACH,     /* kB of the agent a visitor */
     METRIC_MEMORY,         /* MB, resident */
     METRIC_MEMORY_PEAK,    /* MB, resident */
     METRIC_MEMORY_AFTER,   /* MB, resident */
@@ -35,6 +41,8 @@ enum metric {
     METRIC_CPU_MB,         /* us of the relay's CPU a MB */
     METRIC_CPU_OPEN,       /* us */
     METRIC_CPU_HANDSHAKE,  /* us */
+    METRIC_CPU_VISIT,      /* us, of server, sshd's processes, nginx */
+    METRIC_CPU_REQUEST,    /* us, likewise */
     METRIC_CPU_ROUND_TRIP, /* us */
     METRIC_RELAY_BUSY,     /* % of one core */
     METRIC_CLIENT_BUSY,    /* % of the time, the bench itself */
@@ -48,7 +56,7 @@ struct metric_facts {
     const char *label; /* a column's head */
     const char *unit;
     int decimals;
-    bool compared; /* ratios to hop and plain mean something */
+    bool compared; /* ratios to other routes mean something */
 };
 extern const struct metric_facts metric_facts[METRIC_COUNT];
 
@@ -63,8 +71,9 @@ struct report_row {
     struct series series[METRIC_COUNT][ROUTE_COUNT];
     struct histogram *latency[ROUTE_COUNT]; /* all rounds'; NULL: none */
     struct timeline rate[ROUTE_COUNT];      /* MB/s over seconds */
-    const char *group; /* rows of one growth: "substreams", "tunnels"; NULL: none. Static */
-    double at;         /* ...and how many */
+    const char
+        *group; /* rows of one growth: "substreams", "tunnels", "sockets"; NULL: none. Static */
+    double at;  /* ...and how many */
     struct report_row *next;
 };
 
@@ -84,6 +93,13 @@ void report_init(struct report *report, const char *mode, int argc, char **argv)
 void report_deinit(struct report *report);
 struct report_row *report_row(struct report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Do ratios of the row's metrics on `route` to those on `other` say something? Those of what is
+ * measured to its yardsticks. */
+bool row_compares(const struct report_row *row, int route, int other);
+bool row_has_route(const struct report_row *row, int route);
+/* The row of that title, in rounds after the first; a new one in the first. */
+struct report_row *report_row_again(struct report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void row_add(struct report_row *row, enum route route, enum metric metric, double value);
 /* Adds the percentiles of one round, and the round to what is drawn. */
 void row_add_latency(struct report_row *row, enum route route, const struct histogram *histogram);
@@ -92,6 +108,9 @@ void row_add_used(struct report_row *row, enum route route, const struct used *u
 void timeline_add(struct timeline *timeline, double seconds, double value);
 void timeline_clear(struct timeline *timeline);
 void report_note(struct report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The same but when it was noted before. */
+void report_note_once(struct report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* A check of --smoke, or of any counted run: says what is wrong and counts it. Returns `right`. */
 bool report_check(struct report *report, bool right, const char *format, ...)

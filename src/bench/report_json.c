@@ -18,10 +18,13 @@ static void add_ratios(json_t *metric, const struct report_row *row, int number,
 {
     for (int other = ROUTE_HOP; other < ROUTE_COUNT; other++) {
         struct series ratio = {0};
-        series_ratio(&row->series[number][route], &row->series[number][other], &ratio);
-        if (other > route && ratio.count) {
-            json_object_set_new(metric, other == ROUTE_HOP ? "to_hop" : "to_plain",
-                                series_json(&ratio));
+        if (row_compares(row, route, other)) {
+            series_ratio(&row->series[number][route], &row->series[number][other], &ratio);
+        }
+        if (ratio.count) {
+            char key[32];
+            snprintf(key, sizeof(key), "to_%s", route_names[other]);
+            json_object_set_new(metric, key, series_json(&ratio));
         }
         series_deinit(&ratio);
     }

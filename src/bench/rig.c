@@ -165,7 +165,20 @@ static int make_folder(struct rig *rig, char *error, size_t error_size)
         rig->folder[0] = 0;
         return -1;
     }
-    return pki_ensure_server(rig->folder, names, 2, error, error_size);
+    if (pki_ensure_server(rig->folder, names, 2, error, error_size) < 0) {
+        return -1;
+    }
+    static const char *const edge[] = {"*." RIG_EDGE_DOMAIN};
+    char path[RIG_PATH_SIZE];
+    rig_path(rig, "edge", path);
+    if (!rig->options->edge) {
+        return 0;
+    }
+    if (mkdir(path, 0700) < 0) {
+        snprintf(error, error_size, "%s: %s", path, strerror(errno));
+        return -1;
+    }
+    return pki_ensure_server_of(rig->folder, path, edge, 1, error, error_size);
 }
 
 static void configure_device(struct rig *rig)
@@ -183,24 +196,37 @@ static void configure_device(struct rig *rig)
     rig->client.early_data = rig->options->early_data;
 }
 
+/* Server and what it is found by. */
+static int start_server(struct rig *rig, char *error, size_t error_size)
+{
+    const struct bench_options *options = rig->options;
+    if (options->reach.server) {
+        return rig_find_server(rig, error, error_size) < 0 ? -1
+                                                           : rig_find_token(rig, error, error_size);
+    }
+    if (!options->edge && !options_has_route(options, "server")) {
+        return 0;
+    }
+    if (rig_make_token(rig, error, error_size) < 0) {
+        return -1;
+    }
+    return rig_start_server(rig, error, error_size);
+}
+
 int rig_start(struct rig *rig, const struct bench_options *options, char *error, size_t error_size)
 {
     memset(rig, 0, sizeof(*rig));
     rig->options = options;
     rig->counters_fd = -1;
-    bool two = process_core_count() >= 2;
+    /* A visit has four processes on its way, of three machines: nobody can say which of them share
+     * a core, so that is the kernel's choice. */
+    bool two = process_core_count() >= 2 && !options->edge;
     rig->server_core = two ? 1 : -1;
     rig->client_core = two ? 0 : -1;
     process_raise_files();
     if (make_folder(rig, error, error_size) < 0 || start_targets(rig, error, error_size) < 0 ||
-        start_hop(rig, error, error_size) < 0 || trust(rig, error, error_size) < 0) {
-        return -1;
-    }
-    if (options->reach.server ? rig_find_server(rig, error, error_size) < 0 ||
-                                    rig_find_token(rig, error, error_size) < 0
-                              : options_has_route(options, "server") &&
-                                    (rig_make_token(rig, error, error_size) < 0 ||
-                                     rig_start_server(rig, error, error_size) < 0)) {
+        (!options->edge && start_hop(rig, error, error_size) < 0) ||
+        trust(rig, error, error_size) < 0 || start_server(rig, error, error_size) < 0) {
         return -1;
     }
     process_pin(rig->client_core);
@@ -227,8 +253,12 @@ static int remove_one(const char *path, const struct stat *status, int type, str
 void rig_stop_processes(struct rig *rig)
 {
     rig_stop_server(rig);
-    process_stop(&rig->hop, 200);
-    process_stop(&rig->targets, 200);
+    /* ssh before sshd, whose session ends with it. */
+    struct process *others[] = {&rig->agent, &rig->ssh, &rig->sshd,   &rig->nginx,
+                                &rig->web,   &rig->hop, &rig->targets};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        process_stop(others[i], 200);
+    }
     for (int i = 0; i < rig->delay_count; i++) {
         process_stop(&rig->delays[i], 200);
     }
@@ -259,20 +289,23 @@ int rig_restart(struct rig *rig, enum route route, char *error, size_t error_siz
         process_stop(&rig->hop, 200);
         return start_hop(rig, error, error_size);
     }
-    if (route == ROUTE_SERVER && rig->server.pid) {
+    if ((route == ROUTE_SERVER || route == ROUTE_EDGE) && rig->server.pid) {
         rig_stop_server(rig);
         return rig_start_server(rig, error, error_size);
     }
     return 0;
 }
 
-/* Puts a line before one address. */
-static int delay_one(struct rig *rig, union address *address, const char *rtt_ms, const char *rate)
+int rig_delay_one(struct rig *rig, union address *address, uint64_t rtt_ms, const char *rate)
 {
-    char to[ADDRESS_TEXT_MAX];
+    char to[ADDRESS_TEXT_MAX], rtt[32];
     uint16_t port;
+    if (rig->delay_count == sizeof(rig->delays) / sizeof(rig->delays[0])) {
+        return -1;
+    }
     address_format(address, to);
-    char *argv[] = {"streamplex", "bench", "@delay", to, (char *)rtt_ms, (char *)rate, NULL};
+    snprintf(rtt, sizeof(rtt), "%llu", (unsigned long long)rtt_ms);
+    char *argv[] = {"streamplex", "bench", "@delay", to, rtt, (char *)rate, NULL};
     struct process *process = &rig->delays[rig->delay_count];
     if (process_start(argv, rig->client_core, NULL, -1, process) < 0) {
         return -1;
@@ -284,13 +317,11 @@ static int delay_one(struct rig *rig, union address *address, const char *rtt_ms
 int rig_delay(struct rig *rig, uint64_t rtt_ms, const char *rate, char *error, size_t error_size)
 {
     struct client *client = &rig->client;
-    char rtt[32];
     uint64_t bytes_per_second;
     if (options_parse_rate(rate, &bytes_per_second) < 0) {
         snprintf(error, error_size, "--rate: such as 1gbit or 100mbit is wanted");
         return -1;
     }
-    snprintf(rtt, sizeof(rtt), "%llu", (unsigned long long)rtt_ms);
     client->target_hosts = 1;
     union address *all[] = {&client->hops[TARGET_SINK], &client->hops[TARGET_SOURCE],
                             &client->plain[TARGET_SINK], &client->plain[TARGET_SOURCE],
@@ -299,7 +330,7 @@ int rig_delay(struct rig *rig, uint64_t rtt_ms, const char *rate, char *error, s
         if (all[i] == &client->server && !rig_has_route(rig, ROUTE_SERVER)) {
             continue;
         }
-        if (delay_one(rig, all[i], rtt, rate) < 0) {
+        if (rig_delay_one(rig, all[i], rtt_ms, rate) < 0) {
             snprintf(error, error_size, "the delay line doesn't start");
             return -1;
         }
@@ -314,7 +345,32 @@ bool rig_has_route(const struct rig *rig, enum route route)
 
 pid_t rig_relay(const struct rig *rig, enum route route)
 {
-    return route == ROUTE_SERVER ? rig->server_pid : route == ROUTE_HOP ? rig->hop.pid : 0;
+    switch (route) {
+    case ROUTE_SERVER:
+    case ROUTE_EDGE:
+        return rig->server_pid;
+    case ROUTE_HOP:
+        return rig->hop.pid;
+    case ROUTE_SSH:
+        return rig->sshd.pid;
+    case ROUTE_NGINX:
+    case ROUTE_NGINX_SSH:
+        return rig->nginx.pid;
+    default:
+        return 0;
+    }
+}
+
+uint64_t rig_relay_cpu(const struct rig *rig, enum route route)
+{
+    switch (route) {
+    case ROUTE_SSH:
+        return process_cpu_tree(rig->sshd.pid);
+    case ROUTE_NGINX_SSH:
+        return process_cpu(rig->nginx.pid) + process_cpu_tree(rig->sshd.pid);
+    default:
+        return process_cpu(rig_relay(rig, route));
+    }
 }
 
 void rig_settle(struct rig *rig)

@@ -17,6 +17,10 @@ struct rig {
     const struct bench_options *options;
     struct client client;
     struct process server, hop, targets;
+    /* Of the edge: the device's side, its service, and what it is compared with. */
+    struct process agent, web, sshd, ssh, nginx;
+    union address tunnels, edge_http, edge_https; /* where our server listens */
+    bool server_found; /* the server has listened, and does again at the same addresses */
     struct process delays[8];
     int delay_count;
     pid_t server_pid; /* 0: not known, then neither CPU nor memory of the server is */
@@ -46,6 +50,11 @@ int rig_restart(struct rig *rig, enum route route, char *error, size_t error_siz
 int rig_delay(struct rig *rig, uint64_t rtt_ms, const char *rate, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 bool rig_has_route(const struct rig *rig, enum route route);
+/* CPU time of all that relays on this route but the agent or ssh, which is the device's; ns. */
+uint64_t rig_relay_cpu(const struct rig *rig, enum route route);
+/* Puts a delay line before an address; rate as --rate. 0 or -1. */
+int rig_delay_one(struct rig *rig, union address *address, uint64_t rtt_ms, const char *rate)
+    __attribute__((warn_unused_result));
 /* The process that relays on this route; 0: none, or not known. */
 pid_t rig_relay(const struct rig *rig, enum route route);
 /* Waits until the targets have closed what they accepted but for `held` connections, at most 3 s.
@@ -56,15 +65,15 @@ void rig_progress(const char *format, ...) __attribute__((format(printf, 1, 2)))
 
 /* One measurement's costs. */
 struct usage {
-    uint64_t began;                           /* ns */
-    uint64_t relay, client, targets, machine; /* CPU, ns */
+    uint64_t began;                                    /* ns */
+    uint64_t relay, client, targets, helpers, machine; /* CPU, ns */
 };
 struct used {
     double seconds;
     double relay;       /* CPU seconds of server or hop; 0 when not known */
     double relay_busy;  /* percent of one core */
     double client_busy; /* percent of the time */
-    double core_busy;   /* client and targets, which share a core */
+    double core_busy;   /* client and targets, which share a core; -1: they don't */
     double others;      /* what else ran on this machine, percent of one core; -1: not known */
 };
 struct usage rig_usage_begin(const struct rig *rig, enum route route);

@@ -15,34 +15,40 @@
 #define SERVER_WAIT_MS 15000
 #define SERVER_STOP_MS 5000
 
-/* The tunnels' address from a line of the server's log; false for any other line. */
-static bool find_listener(const char *line, union address *ret_address)
+/* The address of `wanted` from a line of the server's log; false for any other line. */
+static bool find_listener(const char *line, const char *wanted, union address *ret_address)
 {
     json_t *json = json_loads(line, 0, NULL);
     const char *message = NULL, *listener = NULL, *address = NULL;
     bool found = json &&
                  json_unpack(json, "{s:s, s:s, s:s}", "message", &message, "listener", &listener,
                              "address", &address) == 0 &&
-                 strcmp(message, "listening") == 0 && strcmp(listener, "tunnels") == 0 &&
+                 strcmp(message, "listening") == 0 && strcmp(listener, wanted) == 0 &&
                  address_parse(address, ret_address) == 0;
     json_decref(json);
     return found;
 }
 
-static bool scan_log(const char *path, union address *ret_address, char *last, size_t last_size)
+/* True when the log names all addresses that we need. */
+static bool scan_log(struct rig *rig, const char *path, char *last, size_t last_size)
 {
     FILE *file = fopen(path, "re");
     char line[4096];
-    bool found = false;
-    while (file && !found && fgets(line, sizeof(line), file)) {
-        found = find_listener(line, ret_address);
+    bool tunnels = false, http = !rig->options->edge, https = http;
+    while (file && fgets(line, sizeof(line), file)) {
+        tunnels = tunnels || find_listener(line, "tunnels", &rig->tunnels);
+        http = http || find_listener(line, "edge-http", &rig->edge_http);
+        https = https || find_listener(line, "edge-https", &rig->edge_https);
         line[strcspn(line, "\n")] = 0;
         snprintf(last, last_size, "%s", line);
+        if (tunnels && http && https) {
+            break;
+        }
     }
     if (file) {
         fclose(file);
     }
-    return found;
+    return tunnels && http && https;
 }
 
 int rig_make_token(struct rig *rig, char *error, size_t error_size)
@@ -70,8 +76,10 @@ static int wait_for_listener(struct rig *rig, const char *log, char *error, size
 {
     char last[4096] = "";
     for (int waited = 0; waited < SERVER_WAIT_MS; waited += 20) {
-        if (scan_log(log, &rig->client.server, last, sizeof(last))) {
+        if (scan_log(rig, log, last, sizeof(last))) {
             rig->server_pid = rig->server.pid;
+            rig->client.server = rig->tunnels;
+            rig->server_found = true;
             return 0;
         }
         if (!process_is_alive(&rig->server)) {
@@ -83,19 +91,58 @@ static int wait_for_listener(struct rig *rig, const char *log, char *error, size
     return -1;
 }
 
+/* Where it listened before, or anywhere. */
+static void choose_address(const struct rig *rig, const union address *before,
+                           char text[ADDRESS_TEXT_MAX])
+{
+    snprintf(text, ADDRESS_TEXT_MAX, "127.0.0.1:0");
+    if (rig->server_found && rig->options->edge) {
+        address_format(before, text);
+    }
+}
+
+static int start_with(struct rig *rig, char **fixed, size_t count, char **edge, size_t edge_count,
+                      const char *log)
+{
+    const struct setting_list *more = &rig->options->server_options;
+    char **argv = calloc(count + edge_count + more->count + 1, sizeof(*argv));
+    if (!argv) {
+        return -1;
+    }
+    memcpy(argv, fixed, count * sizeof(*argv));
+    if (rig->options->edge) {
+        memcpy(argv + count, edge, edge_count * sizeof(*argv));
+        count += edge_count;
+    }
+    for (size_t i = 0; i < more->count; i++) {
+        argv[count + i] = more->items[i];
+    }
+    int failed =
+        process_start_program(rig->options->program, argv, rig->server_core, log, -1, &rig->server);
+    free(argv);
+    return failed;
+}
+
 int rig_start_server(struct rig *rig, char *error, size_t error_size)
 {
     char token[RIG_PATH_SIZE], log[RIG_PATH_SIZE], certificate[RIG_PATH_SIZE], key[RIG_PATH_SIZE];
+    char edge_certificate[RIG_PATH_SIZE], edge_key[RIG_PATH_SIZE];
+    char tunnels[ADDRESS_TEXT_MAX], http[ADDRESS_TEXT_MAX], https[ADDRESS_TEXT_MAX];
     rig_path(rig, "bench-token", token);
     rig_path(rig, "server.log", log);
     rig_path(rig, "server.pem", certificate);
     rig_path(rig, "server.key", key);
+    rig_path(rig, "edge/server.pem", edge_certificate);
+    rig_path(rig, "edge/server.key", edge_key);
+    choose_address(rig, &rig->tunnels, tunnels);
+    choose_address(rig, &rig->edge_http, http);
+    choose_address(rig, &rig->edge_https, https);
     unlink(log);
     char *fixed[] = {
         "streamplex",
         "serve",
         "--listen",
-        "127.0.0.1:0",
+        tunnels,
         "--state",
         rig->folder,
         "--cert",
@@ -120,20 +167,39 @@ int rig_start_server(struct rig *rig, char *error, size_t error_size)
         "--max-unauthed-per-address",
         "4096",
     };
-    size_t count = sizeof(fixed) / sizeof(fixed[0]);
-    const struct setting_list *more = &rig->options->server_options;
-    char **argv = calloc(count + more->count + 1, sizeof(*argv));
-    if (!argv) {
+    char *edge[] = {
+        "--edge-http",
+        http,
+        "--edge-https",
+        https,
+        "--edge-bind",
+        "127.0.0.1",
+        "--edge-ports",
+        RIG_EDGE_PORTS,
+        "--edge-domain",
+        RIG_EDGE_DOMAIN,
+        "--edge-cert",
+        edge_certificate,
+        "--edge-key",
+        edge_key,
+        /* Likewise; and all but a few of the descriptors are visitors', or tunnels'. */
+        "--max-tunnels",
+        "19000",
+        "--max-tunnels-per-address",
+        "19000",
+        "--max-visitors",
+        "19000",
+        "--max-visitors-per-address",
+        "19000",
+        "--max-sockets-per-owner",
+        "0",
+    };
+    if (start_with(rig, fixed, sizeof(fixed) / sizeof(fixed[0]), edge,
+                   sizeof(edge) / sizeof(edge[0]), log) < 0) {
+        snprintf(error, error_size, "the server can't be started");
         return -1;
     }
-    memcpy(argv, fixed, sizeof(fixed));
-    for (size_t i = 0; i < more->count; i++) {
-        argv[count + i] = more->items[i];
-    }
-    int failed =
-        process_start_program(rig->options->program, argv, rig->server_core, log, -1, &rig->server);
-    free(argv);
-    return failed ? -1 : wait_for_listener(rig, log, error, error_size);
+    return wait_for_listener(rig, log, error, error_size);
 }
 
 /* The name before the port is what its certificate is for. */

@@ -5,6 +5,13 @@
 
 #define RIG_PATH_SIZE 128
 
+/* Below it are the sockets' names, and its certificate is for all of them. */
+#define RIG_EDGE_DOMAIN "edge.localhost"
+
+/* Below those that the kernel gives to connections: a port has to be free again when the server
+ * comes back. */
+#define RIG_EDGE_PORTS "21000-21999"
+
 /* A file in the rig's own folder. */
 void rig_path(const struct rig *rig, const char *name, char path[RIG_PATH_SIZE]);
 

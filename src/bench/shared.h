@@ -4,6 +4,20 @@
 
 #include <stdint.h>
 
+/* Ways to a target: of a device through a server, and of a visitor through the edge; each beside
+ * what it is compared with (lane.h). */
+enum route {
+    ROUTE_SERVER,
+    ROUTE_HOP,
+    ROUTE_EDGE,
+    ROUTE_SSH,
+    ROUTE_NGINX,
+    ROUTE_NGINX_SSH,
+    ROUTE_PLAIN,
+    ROUTE_COUNT,
+};
+extern const char *const route_names[ROUTE_COUNT];
+
 /* What a target does with what it gets. */
 enum target_kind {
     TARGET_ECHO,   /* sends back what comes, until the other side ends */
@@ -42,3 +56,5 @@ int targets_main(int argc, char **argv);
 int hop_main(int argc, char **argv);
 /* HOST:PORT RTT_MS RATE ("1gbit"; 0: no bound): prints its port. */
 int delay_relay_main(int argc, char **argv);
+/* Prints the port of a small HTTP service on 127.0.0.1. */
+int web_service_main(int argc, char **argv);

@@ -38,6 +38,16 @@ static void put(struct line *line, const char *format, ...)
         line->used = VISIT_LINE_MAX - 1;
 }
 
+/* How many characters go out as they are, which is nearly always all of them. */
+static size_t plain_length(const char *text)
+{
+    size_t length = 0;
+    while (text[length] >= ' ' && text[length] <= '~' && text[length] != '"' &&
+           text[length] != '\\')
+        length++;
+    return length;
+}
+
 /* Escaped so that it can neither end its quotes nor steer a terminal; `empty` for none. */
 static void put_text(struct line *line, const char *text, size_t most, const char *empty)
 {
@@ -46,6 +56,19 @@ static void put_text(struct line *line, const char *text, size_t most, const cha
         text = empty;
     while (*text) {
         char piece[16];
+        size_t plain = plain_length(text), room = end - line->used;
+        if (plain) {
+            size_t taken = plain < room ? plain : room;
+            memcpy(line->bytes + line->used, text, taken);
+            line->used += taken;
+            line->bytes[line->used] = '\0';
+            if (taken < plain) {
+                put(line, "...");
+                return;
+            }
+            text += plain;
+            continue;
+        }
         size_t length = utf8_length(text), step = length ? length : 1, size = 0;
         for (size_t i = 0; i < step; i++) {
             if (!length || utf8_is_control(text, length))

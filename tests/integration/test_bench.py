@@ -13,9 +13,9 @@ from server import TOKEN, Server, certificates, program
 DEADLINE = 180  # seconds of one run; under sanitizers, on a busy machine
 
 
-def bench(*arguments):
+def bench(*arguments, environment=None):
     done = subprocess.run([program(), "bench", *arguments], capture_output=True, text=True, timeout=DEADLINE,
-                          stdin=subprocess.DEVNULL)
+                          stdin=subprocess.DEVNULL, env=os.environ | (environment or {}))
     return done.returncode, done.stdout, done.stderr
 
 
@@ -27,9 +27,9 @@ class BenchTest(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def smoke(self, *arguments):
+    def smoke(self, *arguments, environment=None):
         """Runs it and returns its figures; all checks were right, there were some, and no sanitizer spoke."""
-        status, out, err = bench(*arguments, "--smoke", "--json", self.path("figures.json"))
+        status, out, err = bench(*arguments, "--smoke", "--json", self.path("figures.json"), environment=environment)
         self.assertEqual(status, 0, out + err)
         self.assertNotRegex(err, "runtime error|Sanitizer")
         with open(self.path("figures.json")) as file:
@@ -120,6 +120,66 @@ class Smoke(BenchTest):
         self.assertNotRegex(page, r"(src|href)=|nan|inf\b")  # nothing is fetched, no number is none
 
 
+class Edge(BenchTest):
+    """Needs nothing that it is compared with: sshd and nginx are for those who measure."""
+
+    def rows(self, *arguments, **options):
+        figures = self.smoke("edge", *arguments, **options)
+        return {row["title"]: row["routes"] for row in figures["rows"]}, figures
+
+    def test_tcp(self):
+        rows, _ = self.rows("--what", "bulk,visits,beside")
+        self.assertEqual(len(rows), 7)
+        for title, routes in rows.items():
+            self.assertEqual(set(routes), {"edge", "plain"}, title)
+        for title in ("tcp, one visitor's upload to the service", "tcp, one visitor's download"):
+            self.assertGreater(rows[title]["edge"]["mb_per_s"]["to_plain"]["median"], 0)
+        for title in ("tcp, visits one after another", "tcp, visits, 64 at once"):
+            self.assertGreater(rows[title]["edge"]["visits_per_s"]["median"], 0)
+            self.assertGreater(rows[title]["edge"]["cpu_us_per_visit"]["median"], 0)
+
+    def test_http(self):
+        rows, _ = self.rows("--what", "http,https,first-byte")
+        http, https, first = (rows[title] for title in (
+            "http, requests of 1 KB, 64 connections kept alive", "https, new visitors, full handshakes, 16 at once",
+            "http, from connecting to the first byte, one after another"))
+        self.assertGreater(http["edge"]["requests_per_s"]["to_plain"]["median"], 0)
+        self.assertGreater(https["edge"]["visits_per_s"]["median"], 0)
+        self.assertAlmostEqual(first["edge"]["added_us"]["median"],
+                               first["edge"]["p50_us"]["median"] - first["plain"]["p50_us"]["median"], places=3)
+
+    def test_many(self):
+        rows, figures = self.rows("--what", "idle,sockets", "--html", self.path("page.html"))
+        self.assertEqual(list(rows), ["https, 50 idle WebSockets on one tunnel", "http, 2 sockets, an agent each",
+                                      "http, 10 sockets, an agent each", "http, 40 sockets, an agent each"])
+        idle = rows["https, 50 idle WebSockets on one tunnel"]["edge"]
+        self.assertGreater(idle["rss_each_kb"]["median"], 0)
+        self.assertGreater(idle["agent_rss_each_kb"]["median"], 0)
+        with open(self.path("page.html")) as file:
+            page = file.read()
+        self.assertIn("growth with the number of sockets", page)
+        self.assertEqual(page.count("<svg"), page.count("</svg>"))
+        self.assertNotRegex(page, r"(src|href)=|\bnan\b|\binf\b")
+
+    def test_return(self):
+        rows, _ = self.rows("--what", "return")
+        self.assertEqual(len(rows), 3)
+        for title, routes in rows.items():
+            self.assertGreater(routes["edge"]["back_ms"]["median"], 0, title)
+
+    def test_over_a_delay_line(self):
+        rows, _ = self.rows("--what", "visits", "--rtt", "20", "--rate", "200mbit")
+        one = rows["tcp, visits one after another"]
+        self.assertGreater(one["edge"]["p50_us"]["median"], 20000)
+        self.assertLess(one["plain"]["p50_us"]["median"], one["edge"]["p50_us"]["median"])
+
+    def test_a_peer_that_is_not_installed_is_told(self):
+        rows, figures = self.rows("--what", "visits", "--routes", "edge,ssh", environment={"PATH": self.folder})
+        for routes in rows.values():
+            self.assertEqual(set(routes), {"edge"})
+        self.assertTrue(any(note.startswith("ssh: ") for note in figures["notes"]), figures["notes"])
+
+
 class RunningServer(BenchTest):
     def setUp(self):
         super().setUp()
@@ -161,13 +221,16 @@ class Usage(BenchTest):
     def test_help_names_every_mode(self):
         status, out, _ = bench("--help")
         self.assertEqual(status, 0)
-        for mode in ("throughput", "open", "latency", "tunnels", "stall", "rtt", "fairness", "growth"):
+        for mode in ("throughput", "open", "latency", "tunnels", "stall", "rtt", "fairness", "growth", "edge"):
             self.assertIn(mode, out)
 
     def test_what_is_wrong_is_said(self):
         for arguments, words in (([], "is wanted"), (["speed"], "is wanted"),
                                  (["open", "--routes", "fast"], "--routes"),
                                  (["rtt", "--rate", "fast"], "--rate"),
+                                 (["edge", "--routes", "hop"], "--routes"), (["open", "--routes", "edge"], "--routes"),
+                                 (["edge", "--what", "speed"], "--what"),
+                                 (["edge", "--server", "127.0.0.1:1"], "its own server"),
                                  (["open", "--server", "127.0.0.1:1"], "--token"),
                                  (["open", "--self", "--server", "127.0.0.1:1"], "exclude")):
             with self.subTest(arguments):

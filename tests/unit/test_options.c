@@ -37,7 +37,8 @@ static void test_routes(void **state)
 {
     (void)state;
     char error[128];
-    struct bench_options options = {.routes = "server,plain", .rate = "0"};
+    struct bench_options options = {
+        .routes = "server,plain", .rate = "0", .known_routes = "server,hop,plain"};
     assert_true(options_has_route(&options, "server"));
     assert_true(options_has_route(&options, "plain"));
     assert_false(options_has_route(&options, "hop"));
@@ -45,7 +46,7 @@ static void test_routes(void **state)
     options.routes = "server,plainly";
     assert_false(options_has_route(&options, "plain"));
     assert_int_equal(options_check(&options, error, sizeof(error)), -1);
-    assert_string_equal(error, "--routes: plainly is none of server, hop and plain");
+    assert_string_equal(error, "--routes: plainly is none of server,hop,plain");
 }
 
 static void test_self_and_server_exclude_each_other(void **state)
@@ -53,10 +54,39 @@ static void test_self_and_server_exclude_each_other(void **state)
     (void)state;
     char error[128];
     struct bench_options options = {
-        .routes = "hop", .rate = "0", .self = true, .reach.server = "h:1"};
+        .routes = "hop", .known_routes = "server,hop,plain", .self = true, .reach.server = "h:1"};
     assert_int_equal(options_check(&options, error, sizeof(error)), -1);
     options.self = false;
     assert_int_equal(options_check(&options, error, sizeof(error)), 0);
+}
+
+static void test_rows_of_the_edge(void **state)
+{
+    (void)state;
+    char error[128];
+    struct bench_options options = {
+        .what = "bulk,return", .known_routes = "edge,plain", .edge = true};
+    assert_int_equal(options_check(&options, error, sizeof(error)), 0);
+    assert_true(options_has_word(options.what, "return"));
+    assert_false(options_has_word(options.what, "ret"));
+    assert_false(options_has_word(options.what, "visits"));
+    assert_true(options_has_route(&options, "edge"));
+    assert_false(options_has_route(&options, "nginx"));
+    options.what = "bulk,speed";
+    assert_int_equal(options_check(&options, error, sizeof(error)), -1);
+    assert_string_equal(error, "--what: speed is none of " OPTIONS_WHAT);
+}
+
+static void test_the_edge_has_its_own_server(void **state)
+{
+    (void)state;
+    char error[128];
+    struct bench_options options = {.known_routes = "edge", .edge = true, .reach.server = "h:1"};
+    assert_int_equal(options_check(&options, error, sizeof(error)), -1);
+    options.reach.server = NULL;
+    assert_int_equal(options_check(&options, error, sizeof(error)), 0);
+    options.legacy = true;
+    assert_int_equal(options_check(&options, error, sizeof(error)), -1);
 }
 
 static void test_defaults_are_valid(void **state)
@@ -84,6 +114,8 @@ int main(void)
         cmocka_unit_test(test_what_is_no_rate),
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_self_and_server_exclude_each_other),
+        cmocka_unit_test(test_rows_of_the_edge),
+        cmocka_unit_test(test_the_edge_has_its_own_server),
         cmocka_unit_test(test_defaults_are_valid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
