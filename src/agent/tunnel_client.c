@@ -8,6 +8,7 @@
 
 #include "net/conn.h"
 #include "net/dial.h"
+#include "net/relay.h"
 #include "net/timer.h"
 
 #define READ_SIZE     16384 /* what one TLS record brings at most */
@@ -188,28 +189,34 @@ static bool feed_left(struct tunnel_client *tunnel)
     return !tunnel->fault && !tunnel->refused && !tunnel->closing && !tunnel->left_size;
 }
 
-static void read_all(struct tunnel_client *tunnel)
+/* Returns what the last read said. */
+static ssize_t read_records(struct tunnel_client *tunnel)
 {
-    bool ended = false, failed = false;
-    int reads = 0;
+    ssize_t got = CONN_WAIT;
 
     tunnel->read_on = false;
-    while (feed_left(tunnel)) {
-        if (reads++ == READS_PER_TURN) {
+    for (int i = 0; feed_left(tunnel); i++) {
+        if (i == READS_PER_TURN) {
             tunnel->read_on = true;
             break;
         }
-        ssize_t got = conn_read(tunnel->conn, tunnel->left, sizeof tunnel->left);
-        ended = got == CONN_END;
-        failed = got == CONN_FAILED;
+        got = conn_read(tunnel->conn, tunnel->left, sizeof tunnel->left);
         if (got <= 0)
             break;
         tunnel->left_start = 0;
         tunnel->left_size = (size_t)got;
     }
-    if (failed && !tunnel->closing)
+    return got;
+}
+
+static void read_all(struct tunnel_client *tunnel)
+{
+    relay_gather_begin();
+    ssize_t got = read_records(tunnel);
+    relay_gather_end();
+    if (got == CONN_FAILED && !tunnel->closing)
         end_by_conn(tunnel);
-    else if (ended && !tunnel->closing)
+    else if (got == CONN_END && !tunnel->closing)
         end(tunnel, TUNNEL_CLIENT_LOST, "the server ended the tunnel");
     else
         settle(tunnel);
