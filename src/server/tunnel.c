@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/relay.h"
 #include "server/auth.h"
 #include "server/registration.h"
 #include "server/worker.h"
@@ -184,7 +185,7 @@ static bool feed_left(struct tunnel *tunnel)
 
 /* Reads and feeds until there is nothing, the session is full, or the turn's share is used. Returns
  * a reason when the tunnel is to be closed. */
-static const char *read_tunnel(struct tunnel *tunnel)
+static const char *read_records(struct tunnel *tunnel)
 {
     struct worker *worker = tunnel->worker;
     tunnel->read_on = false;
@@ -211,6 +212,14 @@ static const char *read_tunnel(struct tunnel *tunnel)
     }
     tunnel->read_on = true;
     return NULL;
+}
+
+static const char *read_tunnel(struct tunnel *tunnel)
+{
+    relay_gather_begin();
+    const char *over = read_records(tunnel);
+    relay_gather_end();
+    return over;
 }
 
 /* How far writing came in a turn. */
