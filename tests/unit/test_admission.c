@@ -15,7 +15,7 @@ static struct admission *admission;
 static int set_up(void **state)
 {
     assert_int_equal(loop_new(&loop), 0);
-    assert_int_equal(admission_new(loop, &admission), 0);
+    assert_int_equal(admission_new(&admission), 0);
     return 0;
 }
 
