@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 
-#define VISITORS_MIN   64 /* however few descriptors there are */
+#define VISITORS_MIN 64 /* however few descriptors there are */
 
 struct listener {
     struct listening *listening; /* NULL: closed */

@@ -127,7 +127,8 @@ int worker_edge_new(struct worker *worker)
     };
     if (directory_new(&worker->directory) < 0)
         return -ENOMEM;
-    int error = edge_new(worker->loop, worker->directory, &worker->edge_host, &setup, &worker->edge);
+    int error =
+        edge_new(worker->loop, worker->directory, &worker->edge_host, &setup, &worker->edge);
     if (error < 0)
         return error;
     const struct edge_accept_host accept_host = {

@@ -1,5 +1,6 @@
 /* Visitors at the edge's listeners and the ports of sockets: let in, counted, refused. */
 #include "net_test.h"
+#include "registry_test.h"
 
 #include <fcntl.h>
 
@@ -339,8 +340,7 @@ static int set_up(void **state)
     counters = (struct counters){0};
     given_count = 0;
     config = NULL;
-    facts = socket_facts_new(
-        &(struct socket_fields){.id = 7, .owner = "ann", .name = "a", .type = SOCKET_TCP, .port = 1});
+    facts = test_facts(7, SOCKET_TCP, "", 1);
     assert_int_equal(loop_new(&loop), 0);
     assert_int_equal(directory_new(&directory), 0);
     assert_int_equal(edge_listen_new(&(struct edge_listen_host){share, NULL}, &listen_), 0);
