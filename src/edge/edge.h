@@ -93,7 +93,7 @@ enum edge_count {
 
 struct edge_host {
     struct inbound_host inbound;
-    /* For admission on the main thread: ROUTED at most once, and one of the other two at the end.
+    /* For admission: ROUTED at most once, and one of the other two at the end.
      * Of a visitor that was passed on, its new edge reports; of a device, whoever gets it. */
     void (*report)(void *user, const union address *peer, enum edge_event event);
     void (*count)(void *user, enum edge_count what, int64_t amount);

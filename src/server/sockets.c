@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "control/store.h"
@@ -27,6 +26,7 @@ struct sockets {
     struct registry *registry; /* NULL: closed */
     struct store *store;
     struct socket_listeners listeners;
+    struct loop *loop;
     struct storing *storing;
     bool is_draining;
 };
@@ -48,7 +48,17 @@ static void release(struct sockets *sockets)
 static void on_change(void *user, const struct registry_change *change)
 {
     struct sockets *sockets = user;
-    sockets->host.publish(sockets->host.user, change);
+    const struct sockets_host *host = &sockets->host;
+    host->publish(host->user, change);
+    if (!change->facts->port || !change->presence)
+        return;
+    /* After it, so that whoever accepts there knows the presence. */
+    unsigned worker = change->presence->ref.worker;
+    struct listening *listening = socket_listener_find(&sockets->listeners, change->facts->id);
+    if (change->kind == REGISTRY_OFFLINE)
+        host->stop_accepting(host->user, worker, change->facts->id);
+    else if (listening) /* not: the server drains */
+        host->accept(host->user, worker, change->facts->id, listening);
 }
 
 static void on_replaced(void *user, struct tunnel_ref ref)
@@ -74,17 +84,6 @@ static int on_port(void *user, const struct socket_facts *facts, bool open)
 }
 
 static const struct registry_callbacks callbacks = {on_change, on_replaced, on_port};
-
-static void on_visitor(void *user, const struct socket_facts *facts, int fd,
-                       const union address *peer)
-{
-    struct sockets *sockets = user;
-    struct presence *presence = registry_pick(sockets->registry, facts);
-    if (presence)
-        sockets->host.on_visitor(sockets->host.user, fd, peer, presence);
-    else
-        close(fd); /* it is being stored, and has no agent yet */
-}
 
 /* --- Questions --- */
 
@@ -362,7 +361,7 @@ static int load(struct sockets *sockets, char *error, size_t error_size)
 {
     const char *folder = sockets->config->settings.state_folder;
     snprintf(error, error_size, "the sockets in the state folder can't be loaded"); /* load_one's */
-    if (store_open(folder, sockets->listeners.loop, &sockets->store, error, error_size) < 0 ||
+    if (store_open(folder, sockets->loop, &sockets->store, error, error_size) < 0 ||
         store_load_sockets(sockets->store, load_one, sockets, error, error_size) < 0)
         return -1;
     registry_set_last_id(sockets->registry, store_last_socket(sockets->store));
@@ -381,8 +380,7 @@ int sockets_open(struct loop *loop, struct config *config, const struct sockets_
     atomic_init(&sockets->references, 1);
     sockets->config = config_ref(config);
     sockets->host = *host;
-    sockets->listeners =
-        (struct socket_listeners){.loop = loop, .on_visitor = on_visitor, .user = sockets};
+    sockets->loop = loop;
     int result = registry_new(&options, &callbacks, sockets, &sockets->registry);
     if (result)
         snprintf(error, error_size, "the edge's domains: %s", registry_error_text(result));
