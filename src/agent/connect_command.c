@@ -107,12 +107,12 @@ static int start(struct connect_run *run, const char *instance, char *error, siz
 
     raise_files();
     make_instance(made_up);
-    live_log_init(&run->log, STDOUT_FILENO);
     int result = loop_new(&run->loop);
     if (result < 0) {
         snprintf(error, error_size, "can't start: %s", strerror(-result));
         return -1;
     }
+    live_log_init(&run->log, run->loop, STDOUT_FILENO);
     if (agent_new(run->loop, run->request, instance ? instance : made_up, &run->log, on_over, run,
                   &run->agent, error, error_size) < 0)
         return -1;
@@ -135,8 +135,10 @@ static void stop(struct connect_run *run)
     signals_close(run->signals);
     network_watch_close(run->network);
     agent_free(run->agent);
-    if (run->loop)
-        loop_free(run->loop);
+    if (!run->loop)
+        return;
+    live_log_deinit(&run->log);
+    loop_free(run->loop);
 }
 
 enum connect_status connect_serve(struct connect_request *request, const char *instance,

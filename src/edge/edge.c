@@ -65,6 +65,15 @@ bool edge_is_api(const struct edge *edge, const char *name)
     return api && strlen(api) == length && !strncasecmp(api, name, length);
 }
 
+bool edge_trusts(const struct edge_config *config, const union address *peer)
+{
+    union address plain = address_unmap(peer);
+    for (size_t i = 0; i < config->trusted_count; i++)
+        if (prefix_contains(&config->trusted[i], &plain))
+            return true;
+    return false;
+}
+
 /* --- Life --- */
 
 static void set_setup(struct edge *edge, const struct edge_setup *setup)

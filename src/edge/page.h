@@ -48,7 +48,7 @@ void page_make(enum page page, const char *accept, const char *detail, struct pa
 /* One more header line for a page that was made; the value is fit for one. A line that is too long
  * is left out. */
 void page_add_header(struct page_text *text, const char *name, const char *value);
-/* The page of a request or an answer that http_visit can't pass on, by the status it was given. */
+/* The page of a request or an answer that can't be passed on, by its status. */
 enum page page_of_status(int status);
 /* "SERVICE_REFUSED", as in X-Streamplex-Error. */
 const char *page_code(enum page page);

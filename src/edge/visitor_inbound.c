@@ -29,16 +29,26 @@ static void tell_end(struct relay *relay)
 
 static const struct relay_active_ops active_ops = {tell_ready, tell_consumed, tell_end};
 
+/* What was gathered is written outside of all that looks at `again`. */
+static void note_news(struct visitor *visitor)
+{
+    visitor->again = true;
+    if (!visitor->busy)
+        visitor_work_later(visitor);
+}
+
 static void on_relay_done(struct relay *relay)
 {
     struct visitor *visitor = (struct visitor *)relay;
-    visitor->is_done = visitor->again = true;
+    visitor->is_done = true;
+    note_news(visitor);
 }
 
 static void on_relay_failed(struct relay *relay, const char *operation)
 {
     struct visitor *visitor = (struct visitor *)relay;
-    visitor->has_failed = visitor->again = true;
+    visitor->has_failed = true;
+    note_news(visitor);
 }
 
 static const struct relay_owner_ops owner_ops = {on_relay_done, on_relay_failed};
@@ -231,6 +241,8 @@ static void end_in_order(struct visitor *visitor, struct inbound *inbound)
 void visitor_drop_inbound(struct visitor *visitor, bool orderly)
 {
     struct inbound *inbound = visitor->inbound;
+    if (orderly)
+        relay_flush(&visitor->relay);
     visitor->inbound = NULL;
     visitor_tell_moved(visitor);
     if (inbound) {

@@ -5,6 +5,7 @@
 static void join(struct visitor *visitor)
 {
     visitor->is_joined = true;
+    visitor->relay.gathers = true;
     visitor->busy = true;
     relay_join(&visitor->relay, &relay_conn_ops, visitor->conn);
     visitor->busy = false;

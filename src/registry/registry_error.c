@@ -20,6 +20,7 @@ static const struct error_words words[] = {
     {"BUSY", "another change of this service is being written down, try again"},
     {"UNKNOWN_SOCKET", "there is no such service"},
     {"TOKEN_SCOPE", "this token may not serve a service of that name"},
+    {"NO_HTTPS", "the server has no HTTPS, which passthrough and https-only need"},
 };
 
 static const struct error_words *find(int error)

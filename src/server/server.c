@@ -263,6 +263,7 @@ static int start_workers(struct server *server, struct worker_setup *setups, cha
         .workers = server->workers,
         .visitors = server->edge ? edge_listen_admission(server->edge) : NULL,
         .guard = server->guard,
+        .refusals = server->edge ? edge_listen_refusals(server->edge) : NULL,
         .on_tunnel = server_on_shared_tunnel,
         .on_api = server_on_api,
         .on_drained = on_drained,
@@ -319,7 +320,7 @@ static int open_main(struct server *server, char *error, size_t error_size)
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     int result = loop_new(&server->loop);
     if (result == 0)
-        result = admission_new(server->loop, &server->admission);
+        result = admission_new(&server->admission);
     if (result == 0)
         result = auth_new(server->loop, server->config, &server->auth);
     if (result == 0)

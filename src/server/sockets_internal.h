@@ -23,6 +23,7 @@ struct sockets {
     struct registry *registry; /* NULL: closed */
     struct store *store;
     struct socket_listeners listeners;
+    struct loop *loop;
     struct storing *storing;
     struct socket_removal *removals; /* on their way to disk */
     bool is_draining;

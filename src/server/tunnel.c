@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/relay.h"
 #include "server/auth.h"
 #include "server/grant.h"
 #include "server/grants.h"
@@ -204,7 +205,7 @@ static size_t room_to_move(struct tunnel *tunnel, size_t most)
 
 /* Reads and feeds until there is nothing, the session is full, or the turn's share is used. Returns
  * a reason when the tunnel is to be closed. */
-static const char *read_tunnel(struct tunnel *tunnel)
+static const char *read_records(struct tunnel *tunnel)
 {
     struct worker *worker = tunnel->worker;
     tunnel->read_on = false;
@@ -237,6 +238,14 @@ static const char *read_tunnel(struct tunnel *tunnel)
     }
     tunnel->read_on = true;
     return NULL;
+}
+
+static const char *read_tunnel(struct tunnel *tunnel)
+{
+    relay_gather_begin();
+    const char *over = read_records(tunnel);
+    relay_gather_end();
+    return over;
 }
 
 /* How far writing came in a turn. */
@@ -504,7 +513,12 @@ static void refuse_token(struct tunnel *tunnel, bool system_error)
               LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id),
                          LOG_TEXT("peer", address_format(&tunnel->peer, peer))),
               system_error ? "token not checked: auth system error" : "token refused");
-    if (plex_session_authorize(tunnel->session, false) < 0)
+    if (system_error && plex_session_asked(tunnel->session) &&
+        !plex_session_is_authed(tunnel->session))
+        /* An agent ends for good when its token is refused, and comes back when a tunnel is lost;
+         * old devices know a refusal alone. */
+        tunnel_finish(tunnel, "its token could not be checked");
+    else if (plex_session_authorize(tunnel->session, false) < 0)
         tunnel_finish(tunnel, "session over while its token was checked");
 }
 
