@@ -43,7 +43,7 @@ static void exclude(struct loop_deferred *deferred)
     }
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0)
         return;
-    /* that it had in it just now: no memory is what is left, and it comes back */
+    /* It was in there just now, so it is memory that the kernel lacks. */
     uv_poll_stop(&acceptor->poll);
     timer_start(&acceptor->retry, loop_now(acceptor->loop) + RETRY_TIME);
 }

@@ -217,22 +217,26 @@ int conn_attach(struct loop *loop, int fd, const void *left, size_t left_size,
     return 0;
 }
 
-/* An error of connect(2) is news about the address, so it comes by on_failed as the others do. */
+/* What connect(2) says at once is news about the address, so it comes by a callback as all else
+ * does: of an error, and of a service on this machine, which has the handshake behind it then; to
+ * hear of that from epoll would take another turn. */
 static int begin_connect(struct conn *conn, int fd, const union address *address)
 {
-    int error = 0;
-    if (connect(fd, &address->any, address_size(address)) < 0 && errno != EINPROGRESS &&
-        errno != EINTR) {
+    bool is_done = connect(fd, &address->any, address_size(address)) == 0;
+    if (!is_done && errno != EINPROGRESS && errno != EINTR) {
         conn_fail(conn, -errno, true, true);
         loop_defer(conn->loop, &conn->deferred);
         conn->watch.fd = -1;
         close(fd);
         return 0;
     }
-    conn->blocked = true;
-    error = watch_add(conn->loop, &conn->watch, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+    conn->blocked = !is_done;
+    int error =
+        watch_add(conn->loop, &conn->watch, fd, EPOLLIN | EPOLLRDHUP | (is_done ? 0 : EPOLLOUT));
     if (error < 0)
         close(fd);
+    else if (is_done)
+        loop_defer(conn->loop, &conn->deferred);
     return error;
 }
 
