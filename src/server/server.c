@@ -425,7 +425,7 @@ void server_free(struct server *server)
     server_close_listeners(server);
     if (server->worker_count > 0)
         worker_stop_all(server->workers, server->worker_count, server->loop);
-    guard_stop(server->guard);      /* what it still brings is for the workers' loops */
+    guard_stop(server->guard); /* what it still brings is for the workers' loops */
     server_api_stop(server);
     sockets_close(server->sockets); /* nobody asks any more */
     for (size_t i = 0; i < server->worker_count; i++)

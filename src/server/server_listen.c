@@ -188,8 +188,7 @@ int server_set_own(const struct server *server, struct config *config)
     size_t edge = server->edge ? edge_listen_count(server->edge) : 0;
     enum edge_entry entry;
     const union address *api = NULL;
-    size_t apis =
-        server->api_listener ? api_listener_addresses(server->api_listener, &api) : 0;
+    size_t apis = server->api_listener ? api_listener_addresses(server->api_listener, &api) : 0;
     size_t count = server->listener_count + edge;
     union address *own = calloc(count + apis + 1, sizeof *own);
     if (!own)

@@ -131,15 +131,13 @@ int setup_make_api(const struct config *config, struct tls_context **ret_context
     char certificate[PATH_MAX], key[PATH_MAX], edge_certificate[PATH_MAX], edge_key[PATH_MAX];
     struct tls_certificate_file files[2] = {{certificate, key, NULL}};
     struct tls_certificates *certificates;
-    size_t count = 1;
+    size_t count = config->edge_on ? 2 : 1;
     setup_certificate(config, false, certificate, key, sizeof certificate);
     if (settings->certificate)
         files[0].key_passphrase = settings->key_passphrase;
-    if (config->edge_on) {
+    if (config->edge_on)
         config_edge_certificate(config, edge_certificate, edge_key, sizeof edge_certificate,
                                 &files[1]);
-        count++;
-    }
     if (tls_certificates_load(files, count, config->edge_on ? settings->edge_certificates : NULL,
                               &certificates, error, error_size) < 0)
         return -1;
