@@ -29,14 +29,19 @@ static void close_tunnel(void *user, struct tunnel_ref ref, const char *reason)
     fail();
 }
 
-static void on_visitor(void *user, int fd, const union address *peer, struct presence *presence)
+static void accept_at(void *user, unsigned worker, uint64_t socket, struct listening *listening)
+{
+    fail();
+}
+
+static void stop_accepting(void *user, unsigned worker, uint64_t socket)
 {
     fail();
 }
 
 static void open_all(const char *edge)
 {
-    static const struct sockets_host host = {publish, close_tunnel, on_visitor, NULL};
+    static const struct sockets_host host = {publish, close_tunnel, accept_at, stop_accepting, NULL};
     char *arguments[] = {
         "serve",         "--token",    "secret",      "--state",     folder,
         "--edge-domain", "edge.test",  "--api",       "127.0.0.1:0", "--edge-ports",
