@@ -54,6 +54,15 @@ size_t edge_visitors(const struct edge *edge)
     return edge->visitor_count;
 }
 
+bool edge_trusts(const struct edge_config *config, const union address *peer)
+{
+    union address plain = address_unmap(peer);
+    for (size_t i = 0; i < config->trusted_count; i++)
+        if (prefix_contains(&config->trusted[i], &plain))
+            return true;
+    return false;
+}
+
 /* --- Life --- */
 
 static void set_setup(struct edge *edge, const struct edge_setup *setup)

@@ -48,6 +48,9 @@ struct edge_config {
     struct access_log *access_log; /* or NULL; the configuration's reference */
 };
 
+/* Is the peer one of --trusted-proxies? An IPv4 one counts as such at an IPv6 listener, too. */
+bool edge_trusts(const struct edge_config *config, const union address *peer);
+
 /* What a reload changes. The edge takes a reference to the contexts; config outlives the setup. */
 struct edge_setup {
     const struct edge_config *config;
@@ -90,7 +93,7 @@ enum edge_count {
 
 struct edge_host {
     struct inbound_host inbound;
-    /* For admission on the main thread: ROUTED at most once, and one of the other two at the end.
+    /* For admission: ROUTED at most once, and one of the other two at the end.
      * Of a visitor that was passed on, its new edge reports; of a device, whoever gets it. */
     void (*report)(void *user, const union address *peer, enum edge_event event);
     void (*count)(void *user, enum edge_count what, int64_t amount);

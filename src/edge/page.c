@@ -310,8 +310,9 @@ const char *page_code(enum page page)
 enum page page_of_status(int status)
 {
     static const enum page pages[] = {
-        PAGE_CONNECT_REFUSED, PAGE_SLOW_REQUEST,   PAGE_EXPECT_UNKNOWN, PAGE_MISDIRECTED,
-        PAGE_HEAD_TOO_LARGE,  PAGE_METHOD_UNKNOWN, PAGE_SERVICE_BROKEN, PAGE_VERSION_UNKNOWN};
+        PAGE_CONNECT_REFUSED, PAGE_SLOW_REQUEST,    PAGE_EXPECT_UNKNOWN,
+        PAGE_MISDIRECTED,     PAGE_HEAD_TOO_LARGE,  PAGE_METHOD_UNKNOWN,
+        PAGE_SERVICE_BROKEN,  PAGE_VERSION_UNKNOWN, PAGE_URL_TOO_LONG};
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
         if (wordings[pages[i]].status == status)
             return pages[i];

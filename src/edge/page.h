@@ -38,7 +38,7 @@ struct page_text {
  * or "": escaped, and cut when it is long. `closes` is left false. */
 void page_make(enum page page, const char *accept, const char *detail, struct page_text *text,
                struct http_answer *ret_answer);
-/* The page of a request or an answer that http_visit can't pass on, by the status it was given. */
+/* The page of a request or an answer that can't be passed on, by its status. */
 enum page page_of_status(int status);
 /* "SERVICE_REFUSED", as in X-Streamplex-Error. */
 const char *page_code(enum page page);

@@ -85,7 +85,7 @@ struct visitor {
     bool has_proxy_header : 1; /* there is no PROXY header to come any more */
     bool is_trusted : 1;       /* the peer is one of --trusted-proxies */
     bool is_tls : 1;
-    bool was_passed : 1; /* another worker, or the main thread, chose this one */
+    bool was_passed : 1; /* who had it before chose this worker */
     bool was_routed : 1; /* admission knows */
     bool busy : 1;       /* a call of relay or http_visit is on the stack */
     bool again : 1;      /* there is more to do */

@@ -10,7 +10,6 @@
 
 /* An Accept longer than this is no browser's; the page is then a text. */
 #define ACCEPT_MAX 512
-#define URL_MAX    2048
 
 /* --- Our own answers --- */
 
@@ -92,14 +91,14 @@ static bool answer_acme(struct visitor *visitor, const char *path)
 static bool answer_redirect(struct visitor *visitor, const struct http_request *request)
 {
     uint16_t port = visitor->edge->setup.config->https_port;
-    char url[URL_MAX];
+    char url[PAGE_URL_MAX + 2]; /* one that is cut is too long for the page, too */
     if (visitor->is_tls || visitor->is_trusted || !visitor->facts->https_only || !port)
         return false;
     const char *target = request->target[0] == '/' ? request->target : request->path;
-    int n = port == 443 ? snprintf(url, sizeof url, "https://%s%s", request->host, target)
-                        : snprintf(url, sizeof url, "https://%s:%u%s", request->host, port, target);
-    if (n < 0 || (size_t)n >= sizeof url)
-        snprintf(url, sizeof url, "https://%s/", request->host);
+    if (port == 443)
+        snprintf(url, sizeof url, "https://%s%s", request->host, target);
+    else
+        snprintf(url, sizeof url, "https://%s:%u%s", request->host, port, target);
     visitor_answer(visitor, PAGE_REDIRECT, url);
     return true;
 }

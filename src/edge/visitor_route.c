@@ -145,7 +145,7 @@ void visitor_set_facts(struct visitor *visitor, const struct socket_facts *facts
     }
 }
 
-/* The main thread has chosen a presence of the port's socket. */
+/* Who accepted it has chosen a presence of the port's socket. */
 static void route_port(struct visitor *visitor)
 {
     const struct edge *edge = visitor->edge;

@@ -31,6 +31,12 @@ bool socket_type_has_host(enum socket_type type)
     return type != SOCKET_TLS && type != SOCKET_TCP;
 }
 
+bool tunnel_ref_is_same(const struct tunnel_ref *a, const struct tunnel_ref *b)
+{
+    return a->node == b->node && a->worker == b->worker && a->slot == b->slot &&
+           a->generation == b->generation;
+}
+
 struct socket_facts socket_facts_values(const struct socket_facts *facts)
 {
     return (struct socket_facts){

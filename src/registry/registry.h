@@ -33,6 +33,7 @@ struct tunnel_ref {
     uint16_t worker;
     uint32_t slot, generation;
 };
+bool tunnel_ref_is_same(const struct tunnel_ref *a, const struct tunnel_ref *b);
 
 /* What is known and kept of a socket, whether online or not. Immutable. */
 struct socket_facts {
@@ -128,10 +129,11 @@ enum registry_error {
     REGISTRY_NO_PORT = -4, /* "PORTS_EXHAUSTED" */
     REGISTRY_OTHER_TYPE =
         -5, /* "OTHER_TYPE": the owner's socket of this name or host is of another type */
-    REGISTRY_TOO_MANY = -6, /* "TOO_MANY_SOCKETS" */
-    REGISTRY_MEMORY = -7,   /* "OUT_OF_MEMORY" */
-    REGISTRY_STORE = -8,    /* "STORE_FAILED": not by the registry itself; for who stores */
-    REGISTRY_DRAINING = -9, /* "DRAINING": the same; the server is about to stop */
+    REGISTRY_TOO_MANY = -6,  /* "TOO_MANY_SOCKETS" */
+    REGISTRY_MEMORY = -7,    /* "OUT_OF_MEMORY" */
+    REGISTRY_STORE = -8,     /* "STORE_FAILED": not by the registry itself; for who stores */
+    REGISTRY_DRAINING = -9,  /* "DRAINING": the same; the server is about to stop */
+    REGISTRY_NO_HTTPS = -10, /* "NO_HTTPS": the same; what was asked for needs an HTTPS listener */
 };
 const char *registry_error_name(int error);
 const char *registry_error_text(int error); /* a sentence for the agent's user */

@@ -256,6 +256,7 @@ static int start_workers(struct server *server, struct worker_setup *setups, cha
         .admission = server->admission,
         .workers = server->workers,
         .visitors = server->edge ? edge_listen_admission(server->edge) : NULL,
+        .refusals = server->edge ? edge_listen_refusals(server->edge) : NULL,
         .on_tunnel = server_on_shared_tunnel,
         .on_drained = on_drained,
         .user = server,
@@ -311,7 +312,7 @@ static int open_main(struct server *server, char *error, size_t error_size)
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     int result = loop_new(&server->loop);
     if (result == 0)
-        result = admission_new(server->loop, &server->admission);
+        result = admission_new(&server->admission);
     if (result == 0)
         result = auth_new(server->loop, server->config, &server->auth);
     if (result == 0)

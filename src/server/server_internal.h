@@ -33,7 +33,7 @@ struct server {
     struct worker **workers;
     struct counters **counters;   /* each worker's, then our own */
     struct counters own_counters; /* what the main thread itself counts */
-    size_t worker_count, next_worker, next_edge;
+    size_t worker_count, next_worker;
     struct worker_host host;
     struct admission *admission;
     struct edge_listen *edge; /* these two are NULL without an edge */

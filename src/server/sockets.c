@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "control/store.h"
@@ -27,6 +26,7 @@ struct sockets {
     struct registry *registry; /* NULL: closed */
     struct store *store;
     struct socket_listeners listeners;
+    struct loop *loop;
     struct storing *storing;
     bool is_draining;
 };
@@ -48,7 +48,17 @@ static void release(struct sockets *sockets)
 static void on_change(void *user, const struct registry_change *change)
 {
     struct sockets *sockets = user;
-    sockets->host.publish(sockets->host.user, change);
+    const struct sockets_host *host = &sockets->host;
+    host->publish(host->user, change);
+    if (!change->facts->port || !change->presence)
+        return;
+    /* After it, so that whoever accepts there knows the presence. */
+    unsigned worker = change->presence->ref.worker;
+    struct listening *listening = socket_listener_find(&sockets->listeners, change->facts->id);
+    if (change->kind == REGISTRY_OFFLINE)
+        host->stop_accepting(host->user, worker, change->facts->id);
+    else if (listening) /* not: the server drains */
+        host->accept(host->user, worker, change->facts->id, listening);
 }
 
 static void on_replaced(void *user, struct tunnel_ref ref)
@@ -74,17 +84,6 @@ static int on_port(void *user, const struct socket_facts *facts, bool open)
 }
 
 static const struct registry_callbacks callbacks = {on_change, on_replaced, on_port};
-
-static void on_visitor(void *user, const struct socket_facts *facts, int fd,
-                       const union address *peer)
-{
-    struct sockets *sockets = user;
-    struct presence *presence = registry_pick(sockets->registry, facts);
-    if (presence)
-        sockets->host.on_visitor(sockets->host.user, fd, peer, presence);
-    else
-        close(fd); /* it is being stored, and has no agent yet */
-}
 
 /* --- Questions --- */
 
@@ -205,9 +204,18 @@ static void wait_for_store(struct sockets *sockets, struct socket_question *ques
     storing->last = &question->next;
 }
 
-static void consider(struct sockets *sockets, struct socket_question *question)
+/* A name that nobody could reach, or that would be served in the clear against its owner's will. */
+static bool lacks_https(const struct sockets *sockets, const struct socket_question *question)
 {
-    const struct socket_claim claim = {
+    const struct config *config = sockets->config;
+    return (question->type == SOCKET_PASSTHROUGH && !config->edge_https_listener) ||
+           (question->https_only && !config->edge.https_port);
+}
+
+static int claim(struct sockets *sockets, const struct socket_question *question,
+                 struct socket_facts **ret_facts, bool *ret_is_changed)
+{
+    const struct socket_claim asked = {
         .owner = question->owner,
         .name = question->name,
         .type = question->type,
@@ -215,11 +223,18 @@ static void consider(struct sockets *sockets, struct socket_question *question)
         .https_only = question->https_only,
         .host_header = *question->host_header ? question->host_header : NULL,
     };
+    if (sockets->is_draining)
+        return REGISTRY_DRAINING;
+    if (lacks_https(sockets, question))
+        return REGISTRY_NO_HTTPS;
+    return registry_claim(sockets->registry, &asked, ret_facts, ret_is_changed);
+}
+
+static void consider(struct sockets *sockets, struct socket_question *question)
+{
     struct socket_facts *facts = NULL;
     bool is_changed = false;
-    int error = sockets->is_draining
-                    ? REGISTRY_DRAINING
-                    : registry_claim(sockets->registry, &claim, &facts, &is_changed);
+    int error = claim(sockets, question, &facts, &is_changed);
     if (!error && is_changed)
         wait_for_store(sockets, question, facts);
     else
@@ -290,19 +305,13 @@ struct gone_message {
     struct tunnel_ref ref;
 };
 
-static bool is_same_ref(const struct tunnel_ref *a, const struct tunnel_ref *b)
-{
-    return a->node == b->node && a->worker == b->worker && a->slot == b->slot &&
-           a->generation == b->generation;
-}
-
 static void on_gone(struct loop_message *message)
 {
     struct gone_message *gone = (struct gone_message *)(void *)message;
     struct sockets *sockets = gone->sockets;
     for (struct storing *storing = sockets->storing; storing; storing = storing->next)
         for (struct socket_question *question = storing->first; question; question = question->next)
-            if (is_same_ref(&question->ref, &gone->ref))
+            if (tunnel_ref_is_same(&question->ref, &gone->ref))
                 question->is_gone = true;
     if (sockets->registry)
         registry_offline(sockets->registry, gone->ref);
@@ -352,7 +361,7 @@ static int load(struct sockets *sockets, char *error, size_t error_size)
 {
     const char *folder = sockets->config->settings.state_folder;
     snprintf(error, error_size, "the sockets in the state folder can't be loaded"); /* load_one's */
-    if (store_open(folder, sockets->listeners.loop, &sockets->store, error, error_size) < 0 ||
+    if (store_open(folder, sockets->loop, &sockets->store, error, error_size) < 0 ||
         store_load_sockets(sockets->store, load_one, sockets, error, error_size) < 0)
         return -1;
     registry_set_last_id(sockets->registry, store_last_socket(sockets->store));
@@ -371,8 +380,7 @@ int sockets_open(struct loop *loop, struct config *config, const struct sockets_
     atomic_init(&sockets->references, 1);
     sockets->config = config_ref(config);
     sockets->host = *host;
-    sockets->listeners =
-        (struct socket_listeners){.loop = loop, .on_visitor = on_visitor, .user = sockets};
+    sockets->loop = loop;
     int result = registry_new(&options, &callbacks, sockets, &sockets->registry);
     if (result)
         snprintf(error, error_size, "the edge's domains: %s", registry_error_text(result));

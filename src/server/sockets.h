@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "net/listening.h"
 #include "net/loop.h"
 #include "registry/registry.h"
 #include "server/config.h"
@@ -22,9 +23,10 @@ struct sockets_host {
     /* To each worker's directory; takes references of its own. */
     void (*publish)(void *user, const struct registry_change *change);
     void (*close_tunnel)(void *user, struct tunnel_ref ref, const char *reason);
-    /* A visitor came to the port of a socket that `presence` serves. fd is the callee's; presence
-     * is borrowed. */
-    void (*on_visitor)(void *user, int fd, const union address *peer, struct presence *presence);
+    /* The worker has one presence more, or less, of a socket with a port: as long as there is any,
+     * it accepts there. The callee takes a reference to listening. */
+    void (*accept)(void *user, unsigned worker, uint64_t socket, struct listening *listening);
+    void (*stop_accepting)(void *user, unsigned worker, uint64_t socket);
     void *user;
 };
 

@@ -487,7 +487,12 @@ static void refuse_token(struct tunnel *tunnel, bool system_error)
               LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id),
                          LOG_TEXT("peer", address_format(&tunnel->peer, peer))),
               system_error ? "token not checked: auth system error" : "token refused");
-    if (plex_session_authorize(tunnel->session, false) < 0)
+    if (system_error && plex_session_asked(tunnel->session) &&
+        !plex_session_is_authed(tunnel->session))
+        /* An agent ends for good when its token is refused, and comes back when a tunnel is lost;
+         * old devices know a refusal alone. */
+        tunnel_finish(tunnel, "its token could not be checked");
+    else if (plex_session_authorize(tunnel->session, false) < 0)
         tunnel_finish(tunnel, "session over while its token was checked");
 }
 

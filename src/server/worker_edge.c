@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/log.h"
 #include "registry/directory.h"
+#include "server/edge_accept.h"
 #include "server/inbound.h"
 
 static int open_inbound(void *user, struct presence *presence, const char *visitor,
@@ -94,6 +97,16 @@ static void pass_tunnel(void *user, struct edge_passed *passed)
     loop_post(worker->host->loop, &found->message);
 }
 
+/* A port's visitor goes to the tunnel's own worker, at once. */
+static void give(void *user, struct edge_passed *passed)
+{
+    struct worker *worker = user;
+    if (passed->presence && passed->presence->ref.worker != worker->index)
+        worker_post_visitor(worker->host->workers[passed->presence->ref.worker], passed);
+    else
+        edge_take(worker->edge, passed);
+}
+
 static struct edge_setup setup_of(const struct worker *worker)
 {
     return (struct edge_setup){&worker->setup.config->edge, worker->setup.tls_edge};
@@ -114,11 +127,24 @@ int worker_edge_new(struct worker *worker)
     };
     if (directory_new(&worker->directory) < 0)
         return -ENOMEM;
-    return edge_new(worker->loop, worker->directory, &worker->edge_host, &setup, &worker->edge);
+    int error =
+        edge_new(worker->loop, worker->directory, &worker->edge_host, &setup, &worker->edge);
+    if (error < 0)
+        return error;
+    const struct edge_accept_host accept_host = {
+        .admission = worker->host->visitors,
+        .refusals = worker->host->refusals,
+        .directory = worker->directory,
+        .refused = &worker->counters.edge_refused,
+        .give = give,
+        .user = worker,
+    };
+    return edge_accept_new(worker->loop, &accept_host, setup.config, &worker->accept);
 }
 
 void worker_edge_free(struct worker *worker)
 {
+    edge_accept_free(worker->accept);
     edge_free(worker->edge);
     directory_free(worker->directory);
 }
@@ -127,6 +153,31 @@ void worker_edge_configure(struct worker *worker)
 {
     const struct edge_setup setup = setup_of(worker);
     edge_configure(worker->edge, &setup);
+    edge_accept_configure(worker->accept, setup.config);
+}
+
+void worker_edge_listen(struct worker *worker, struct listening *listening, enum edge_entry entry,
+                        uint64_t socket)
+{
+    int error = edge_accept_start(worker->accept, listening, entry, socket);
+    if (error < 0)
+        log_write(LOG_ERROR,
+                  LOG_FIELDS(LOG_NUMBER("worker", worker->index),
+                             LOG_TEXT("error", strerrorname_np(-error))),
+                  "a worker can't accept visitors");
+    listening_unref(listening);
+}
+
+void worker_edge_drain(struct worker *worker)
+{
+    edge_accept_close(worker->accept);
+    edge_drain(worker->edge);
+}
+
+void worker_edge_stop(struct worker *worker)
+{
+    edge_accept_close(worker->accept);
+    edge_stop(worker->edge);
 }
 
 void worker_edge_take(struct worker *worker, struct edge_passed *passed)
