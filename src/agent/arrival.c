@@ -247,6 +247,8 @@ static bool send_proxy_header(struct arrival *arrival)
     unsigned char header[PROXY_HEADER_MAX];
     union address address = {0};
 
+    if (arrival->upstream->service->settings.proxy_protocol == PROXY_NONE)
+        return true;
     if (!conn_peer_address(arrival->conn, &address))
         address = (union address){0};
     size_t length = upstream_proxy_header(arrival->upstream, arrival->visitor, &address, header);

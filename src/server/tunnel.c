@@ -303,6 +303,8 @@ static void service(struct loop_deferred *deferred)
         return;
     if (tunnel->read_on)
         over = read_tunnel(tunnel);
+    if (!over && (tunnel->finish_reason || plex_session_has_output(tunnel->session)))
+        registration_send_visits(tunnel);
     if (!over)
         written = tunnel->gone_reason ? drop_records(tunnel) : write_tunnel(tunnel);
     if (!over && written == WRITTEN_ALL)
