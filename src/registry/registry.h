@@ -146,8 +146,7 @@ enum registry_error {
     REGISTRY_BUSY = -10,    /* "BUSY": another change of this socket is on its way to disk */
     REGISTRY_UNKNOWN = -11, /* "UNKNOWN_SOCKET" */
     REGISTRY_SCOPE = -12,   /* "TOKEN_SCOPE": not by the registry itself; for who knows the token */
-    REGISTRY_NO_HTTPS =
-        -13, /* "NO_HTTPS": the same; what was asked for needs an HTTPS listener */
+    REGISTRY_NO_HTTPS = -13, /* "NO_HTTPS": the same; what was asked for needs an HTTPS listener */
 };
 const char *registry_error_name(int error);
 const char *registry_error_text(int error); /* a sentence for the agent's user */

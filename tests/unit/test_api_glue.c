@@ -41,7 +41,8 @@ static void stop_accepting(void *user, unsigned worker, uint64_t socket)
 
 static void open_all(const char *edge)
 {
-    static const struct sockets_host host = {publish, close_tunnel, accept_at, stop_accepting, NULL};
+    static const struct sockets_host host = {publish, close_tunnel, accept_at, stop_accepting,
+                                             NULL};
     char *arguments[] = {
         "serve",         "--token",    "secret",      "--state",     folder,
         "--edge-domain", "edge.test",  "--api",       "127.0.0.1:0", "--edge-ports",

@@ -264,8 +264,8 @@ static void test_no_line_can_be_smuggled_in(void **state)
 {
     static const char *const methods[] = {"", "GET /\r\n", "get", "GET ", "A\nB"};
     static const char *const types[] = {"text/plain\r\nX: y", "a\nb", "\x01"};
-    static const char *const headers[] = {"X: y\r\nZ: z", "X: y\n", "X", "X:", "X: ", ": y",
-                                          "X;",           "X y: z", "X; y: z", ""};
+    static const char *const headers[] = {
+        "X: y\r\nZ: z", "X: y\n", "X", "X:", "X: ", ": y", "X;", "X y: z", "X; y: z", ""};
     struct http_request *request = NULL;
     struct outcome outcome = {0};
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
@@ -273,9 +273,8 @@ static void test_no_line_can_be_smuggled_in(void **state)
         assert_int_equal(-EINVAL, http_client_start(client, &options, on_done, &outcome, &request));
     }
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        struct http_client_options options = {.url = "http://127.0.0.1/",
-                                              .body = "",
-                                              .content_type = types[i]};
+        struct http_client_options options = {
+            .url = "http://127.0.0.1/", .body = "", .content_type = types[i]};
         assert_int_equal(-EINVAL, http_client_start(client, &options, on_done, &outcome, &request));
     }
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
