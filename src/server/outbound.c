@@ -121,6 +121,7 @@ static void free_outbound(struct reclaim *reclaim)
 {
     struct outbound *outbound =
         (struct outbound *)((char *)reclaim - offsetof(struct outbound, reclaim));
+    grant_unref(outbound->grant);
     free(outbound->host);
     free(outbound->linger);
     free(outbound);
@@ -397,7 +398,7 @@ static bool on_judge(void *user, const union address *address)
     struct egress_verdict verdict;
     char text[ADDRESS_TEXT_MAX];
     egress_judge(&outbound->worker->setup.config->egress, address, &verdict);
-    if (verdict.allowed && grant_may_dial(outbound->tunnel->grant, address, &verdict))
+    if (verdict.allowed && grant_may_dial(outbound->grant, address, &verdict))
         return true;
     log_write(LOG_WARNING,
               LOG_FIELDS(LOG_NUMBER("tunnel", tunnel_id_of(outbound)),
@@ -454,7 +455,7 @@ void outbound_on_connect(struct plex_substream *substream, const char *host, uin
         abort_outbound(outbound, "out of memory", "ENOMEM");
         return;
     }
-    if (grant_is_exhausted(outbound->tunnel->grant)) {
+    if (grant_is_exhausted(outbound->grant)) {
         abort_outbound(outbound, "this month's bytes are used up", "QUOTA_EXCEEDED");
         return;
     }
@@ -484,6 +485,7 @@ void outbound_on_open(struct plex_substream *substream, enum plex_kind kind, con
     outbound->substream = substream;
     outbound->reclaim.free = free_outbound;
     outbound->tunnel = tunnel;
+    outbound->grant = tunnel->grant ? grant_ref(tunnel->grant) : NULL;
     outbound->worker = tunnel->worker;
     outbound->tls = kind == PLEX_TLS;
     outbound->opened_at = outbound->active_at = loop_now(tunnel->worker->loop);
