@@ -5,7 +5,8 @@ build_packages="gcc libc6-dev meson ninja-build pkgconf libuv1-dev libssl-dev li
     libjansson-dev libcurl4-openssl-dev libhttp-parser-dev libsqlite3-dev libsystemd-dev
     libcmocka-dev uthash-dev python3 ca-certificates curl"
 check_packages="clang libclang-rt-14-dev llvm clang-format gcc-arm-none-eabi
-    libnewlib-arm-none-eabi openssl gnutls-bin chromium git openssh-client openssh-server"
+    libnewlib-arm-none-eabi openssl gnutls-bin chromium git openssh-client openssh-server
+    zsh fish man-db mandoc"
 
 # install_packages PACKAGE...: by apt-get, as root or with sudo; only what is missing.
 install_packages() {

@@ -314,6 +314,9 @@ int plex_session_tick(struct plex_session *session, uint64_t now) PLEX_MUST_USE;
  * come before this returns, or inside another callback when that has returned. PLEX_OURS_STATE
  * without a token. */
 int plex_session_authorize(struct plex_session *session, bool accepted) PLEX_MUST_USE;
+/* Server: the features that the newest token asked for, known ones or not; 0: none, as old devices.
+ */
+uint32_t plex_session_asked(const struct plex_session *session);
 /* Device: sends a token, 1...PLEX_TOKEN_MAX bytes of UTF-8 without NUL, with the extensions of the
  * configuration. PLEX_OURS_ARGUMENT for another, or one whose escapes take more than
  * PLEX_JSON_BEFORE_AUTH; PLEX_OURS_STATE on a server, or while half of an earlier one was pulled;

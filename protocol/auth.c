@@ -194,6 +194,11 @@ void plex_auth_write(struct plex_session *session, struct plex_writer *writer)
 
 /* The public interface */
 
+uint32_t plex_session_asked(const struct plex_session *session)
+{
+    return plex_is_server(session) ? session->asked.features : 0;
+}
+
 int plex_session_authorize(struct plex_session *session, bool accepted)
 {
     if (!plex_is_server(session) || !session->token_pending || session->error)

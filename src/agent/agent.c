@@ -409,6 +409,12 @@ void agent_stop(struct agent *agent)
     end(agent, CONNECT_DONE);
 }
 
+void agent_set_token(struct agent *agent, const char *token)
+{
+    if (agent->uplink)
+        uplink_set_token(agent->uplink, token);
+}
+
 void agent_network_changed(struct agent *agent)
 {
     if (agent->uplink)

@@ -23,5 +23,7 @@ int agent_new(struct loop *loop, const struct connect_request *request, const ch
     __attribute__((warn_unused_result));
 /* Ends in order: what visitors are in the midst of is cut. Idempotent. */
 void agent_stop(struct agent *agent);
+/* The token of tunnels from now on; borrowed for the agent's life, or until the next. */
+void agent_set_token(struct agent *agent, const char *token);
 void agent_network_changed(struct agent *agent);
 void agent_free(struct agent *agent); /* after on_over; NULL is fine */

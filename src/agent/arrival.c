@@ -122,6 +122,9 @@ void arrival_on_gone(struct plex_substream *substream, int reason)
 
     if (!arrival)
         return;
+    relay_flush(&arrival->relay);
+    if (!arrival->substream)
+        return; /* that failed */
     /* A service that has seen the visitor's end, or that ended itself, has what it needs to know;
      * any other is told by a reset that what it got may not be all. */
     get_over(arrival, reason == PLEX_SUBSTREAM_CLOSED || arrival->relay.shut_down ||
@@ -244,6 +247,8 @@ static bool send_proxy_header(struct arrival *arrival)
     unsigned char header[PROXY_HEADER_MAX];
     union address address = {0};
 
+    if (arrival->upstream->service->settings.proxy_protocol == PROXY_NONE)
+        return true;
     if (!conn_peer_address(arrival->conn, &address))
         address = (union address){0};
     size_t length = upstream_proxy_header(arrival->upstream, arrival->visitor, &address, header);
@@ -347,6 +352,7 @@ bool arrivals_open(struct arrivals *arrivals, struct plex_substream *substream, 
         return false;
     }
     relay_init(&arrival->relay, &active_ops, &owner_ops);
+    arrival->relay.gathers = true;
     arrival->arrivals = arrivals;
     arrival->substream = substream;
     arrival->upstream = &arrivals->upstreams[found - arrivals->services->items];

@@ -16,5 +16,13 @@ enum connect_status {
     CONNECT_NO_EDGE = 6,     /* the server takes no visitors */
 };
 
+struct connect_request;
+struct login_keeper;
+
+/* Serves what was asked for, until it ends. instance: which agent it is; NULL: one made up. keeper:
+ * NULL, or what gives new tokens while it runs. */
+enum connect_status connect_serve(struct connect_request *request, const char *instance,
+                                  struct login_keeper *keeper);
+
 /* argv[0] is the command's name. Returns the exit status, enum connect_status. */
 int connect_main(int argc, char **argv);

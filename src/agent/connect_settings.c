@@ -36,6 +36,14 @@ static const struct setting settings[] = {
      .help = "An INI file with these settings, in a section [connect]."},
     REACH_SETTINGS(AT(reach)),
     SERVICE_SETTINGS(AT(service)),
+    {.name = "api",
+     .type = SETTING_TEXT,
+     .offset = AT(api),
+     .environment = "STREAMPLEX_API",
+     .placeholder = "URL",
+     .help = "Where the server's API is, without --token. By default the one that `streamplex "
+             "login` went to."},
+    ACCESS_SETTINGS(AT(access)),
     {.name = "file",
      .type = SETTING_TEXT,
      .offset = AT(services_file),
@@ -74,8 +82,11 @@ const struct settings_table connect_table = {
     .arguments = "",
     .summary =
         "Puts a service of this machine on the Internet, through a tunnel to a streamplex server: "
-        "prints \"NAME - URL\" and then a line a visit. Reconnects for ever. Exit status: 0 (ended "
-        "by a signal), 1 (wrong use, or a fault of this machine), 2 (wrong token), 3 (server not "
+        "prints \"NAME - URL\" and then a line a visit. Reconnects for ever. Without a token, the "
+        "login of `streamplex login` makes a socket, which is deleted at the end. Exit status: 0 "
+        "(ended "
+        "by a signal), 1 (wrong use, or a fault of this machine), 2 (wrong token, or not logged "
+        "in), 3 (server not "
         "reached, with --once), 4 (server not trusted), 5 (service refused: its name isn't ours, "
         "say), 6 (the server has no edge).",
     .settings = settings,
@@ -114,6 +125,23 @@ static int add_own_service(struct connect_request *request, const char *machine,
     return service_list_add(&request->services, own, NULL, machine, error, error_size);
 }
 
+/* A token tells who we are, and else a login does: what is an account's alone goes with a login. */
+static int read_reach(struct connect_request *request, char *error, size_t error_size)
+{
+    const struct connect_settings *given = &request->settings;
+
+    request->with_login = !given->reach.token && !given->reach.token_file;
+    if (request->with_login)
+        return 0;
+    if (access_settings_any(&given->access)) {
+        snprintf(error, error_size,
+                 "--description, --protected, --allow, --deny, --client-ca, --rate, --visitor-rate "
+                 "and --max-connections go with a login, not with a token");
+        return -1;
+    }
+    return reach_read(&request->reach, &given->reach, error, error_size);
+}
+
 int connect_request_read(struct connect_request *request, int argc, char **argv,
                          const char *machine, char *error, size_t error_size)
 {
@@ -125,7 +153,7 @@ int connect_request_read(struct connect_request *request, int argc, char **argv,
     if (result == 0 && request->settings.services_file)
         result = read_services_file(request, machine, error, error_size);
     if (result == 0)
-        result = reach_read(&request->reach, &request->settings.reach, error, error_size);
+        result = read_reach(request, error, error_size);
     return result;
 }
 

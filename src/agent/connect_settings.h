@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "agent/access_settings.h"
 #include "agent/service.h"
 #include "base/reach_settings.h"
 #include "base/settings.h"
@@ -14,6 +15,8 @@ struct connect_settings {
     char *config_file;
     struct reach_settings reach;
     struct service_settings service;
+    char *api;
+    struct access_settings access;
     char *services_file;
     char *instance;
 };
@@ -21,6 +24,7 @@ struct connect_settings {
 /* Settings, checked and with what they name read. */
 struct connect_request {
     struct connect_settings settings;
+    bool with_login; /* no token was given: connect_login.h reads `reach`, by a stored login */
     struct reach reach;
     struct service_list services; /* at least one */
 };

@@ -1,7 +1,6 @@
 #include "agent/live_log.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <string.h>
@@ -9,43 +8,60 @@
 
 #include "agent/complain.h"
 
-void live_log_init(struct live_log *log, int fd)
-{
-    *log = (struct live_log){.fd = fd};
-}
-
 /* A pipe that polls as writable takes PIPE_BUF bytes whole without waiting. */
-static bool write_line(const struct live_log *log, const char *line, size_t length)
+static bool write_lines(const struct live_log *log)
 {
     struct pollfd poll_fd = {.fd = log->fd, .events = POLLOUT};
-    char buffer[PIPE_BUF];
 
-    if (length > sizeof buffer - 1)
-        length = sizeof buffer - 1;
-    memcpy(buffer, line, length);
-    buffer[length++] = '\n';
     if (poll(&poll_fd, 1, 0) != 1 || !(poll_fd.revents & POLLOUT))
         return false;
     ssize_t written;
     do
-        written = write(log->fd, buffer, length);
+        written = write(log->fd, log->buffer, log->size);
     while (written < 0 && errno == EINTR);
-    return written == (ssize_t)length;
+    return written == (ssize_t)log->size;
+}
+
+static void flush(struct live_log *log)
+{
+    if (!log->size)
+        return;
+    if (!write_lines(log)) {
+        log->missed += log->lines;
+    } else if (log->missed) {
+        /* On the other stream: whoever parses this one finds only what it knows. */
+        complain_write("connect", "%llu lines of the log were not read in time",
+                       (unsigned long long)log->missed);
+        log->missed = 0;
+    }
+    log->size = log->lines = 0;
+}
+
+static void run_flush(struct loop_deferred *deferred)
+{
+    flush((struct live_log *)(void *)((char *)deferred - offsetof(struct live_log, flush)));
+}
+
+void live_log_init(struct live_log *log, struct loop *loop, int fd)
+{
+    *log = (struct live_log){.fd = fd, .loop = loop, .flush.run = run_flush};
+}
+
+void live_log_deinit(struct live_log *log)
+{
+    loop_undefer(log->loop, &log->flush);
+    flush(log);
 }
 
 void live_log_line(struct live_log *log, const char *line, size_t length)
 {
-    if (log->missed) {
-        /* On the other stream: whoever parses this one finds only what it knows. */
-        if (!write_line(log, line, length)) {
-            log->missed++;
-            return;
-        }
-        complain_write("connect", "%llu lines of the log were not read in time",
-                       (unsigned long long)log->missed);
-        log->missed = 0;
-        return;
-    }
-    if (!write_line(log, line, length))
-        log->missed++;
+    if (length > sizeof log->buffer - 1)
+        length = sizeof log->buffer - 1;
+    if (length + 1 > sizeof log->buffer - log->size)
+        flush(log);
+    memcpy(log->buffer + log->size, line, length);
+    log->size += length;
+    log->buffer[log->size++] = '\n';
+    log->lines++;
+    loop_defer(log->loop, &log->flush);
 }

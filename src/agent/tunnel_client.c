@@ -8,11 +8,16 @@
 
 #include "net/conn.h"
 #include "net/dial.h"
+#include "net/relay.h"
 #include "net/timer.h"
 
 #define READ_SIZE     16384 /* what one TLS record brings at most */
 #define PING_INTERVAL (30 * 1000000ull)
 #define PING_TIMEOUT  (15 * 1000000ull)
+/* What a turn may read and write, in records: soon enough over for the services that wait, and for
+ * the credit and pongs that reading has made due. */
+#define READS_PER_TURN  16
+#define WRITES_PER_TURN 16
 /* Room for "certificate verify failed: ..." and for names. */
 #define TEXT_MAX 512
 
@@ -36,7 +41,8 @@ struct tunnel_client {
     struct loop_deferred flush, teardown;
     void (*on_closed)(void *user);
     bool closing;
-    int fault; /* PLEX_TUNNEL_* found while feeding or ticking */
+    bool read_on; /* there may be something to read */
+    int fault;    /* PLEX_TUNNEL_* found while feeding or ticking */
     bool refused;
 
     size_t left_start, left_size; /* read and not yet taken by the engine */
@@ -103,29 +109,43 @@ static void end_by_conn(struct tunnel_client *tunnel)
         text);
 }
 
+/* How far writing came in a turn. */
+enum pushed { PUSHED_ALL, PUSHED_SHARE, PUSHED_FAILED };
+
 /* Gives the connection what it takes: first what it didn't take before, then what the engine has.
- * False: it failed. */
-static bool push(struct tunnel_client *tunnel)
+ */
+static enum pushed push_records(struct tunnel_client *tunnel)
 {
-    for (;;) {
+    for (int i = 0; i < WRITES_PER_TURN; i++) {
         if (!tunnel->unsent_size) {
             if (!conn_can_write(tunnel->conn))
-                return true;
+                return PUSHED_ALL;
             tunnel->unsent_start = 0;
-            tunnel->unsent_size = plex_session_pull(tunnel->session, tunnel->unsent,
-                                                    sizeof tunnel->unsent, loop_now(tunnel->loop));
+            /* The time as it is, not as it was when the turn began: round trips are measured by it.
+             */
+            tunnel->unsent_size =
+                plex_session_pull(tunnel->session, tunnel->unsent, sizeof tunnel->unsent,
+                                  loop_update_now(tunnel->loop));
             if (!tunnel->unsent_size)
-                return true;
+                return PUSHED_ALL;
         }
         ssize_t taken =
             conn_write(tunnel->conn, tunnel->unsent + tunnel->unsent_start, tunnel->unsent_size);
         if (taken == CONN_WAIT)
-            return true;
+            return PUSHED_ALL;
         if (taken < 0)
-            return false;
+            return PUSHED_FAILED;
         tunnel->unsent_start += (size_t)taken;
         tunnel->unsent_size -= (size_t)taken;
     }
+    return PUSHED_SHARE;
+}
+
+static enum pushed push(struct tunnel_client *tunnel)
+{
+    conn_cork(tunnel->conn);
+    enum pushed pushed = push_records(tunnel);
+    return conn_uncork(tunnel->conn) < 0 ? PUSHED_FAILED : pushed;
 }
 
 /* What a turn of the engine leaves to do. Nothing may be touched after it: the tunnel may have
@@ -134,7 +154,7 @@ static void settle(struct tunnel_client *tunnel)
 {
     if (tunnel->closing || !tunnel->session)
         return;
-    bool sent = push(tunnel);
+    enum pushed pushed = push(tunnel);
     if (tunnel->closing || !tunnel->session)
         return; /* on_pull may close the tunnel */
     if (tunnel->refused) {
@@ -145,10 +165,12 @@ static void settle(struct tunnel_client *tunnel)
         char text[TEXT_MAX];
         snprintf(text, sizeof text, "the tunnel ended: %s", plex_error_text(tunnel->fault));
         end(tunnel, TUNNEL_CLIENT_LOST, text);
-    } else if (!sent) {
+    } else if (pushed == PUSHED_FAILED) {
         end_by_conn(tunnel);
     } else {
         set_deadline(tunnel);
+        if (tunnel->read_on || pushed == PUSHED_SHARE)
+            loop_defer_next(tunnel->loop, &tunnel->flush);
     }
 }
 
@@ -161,40 +183,54 @@ static bool feed_left(struct tunnel_client *tunnel)
     if (!tunnel->left_size)
         return true;
     tunnel->fault = plex_session_feed(tunnel->session, tunnel->left + tunnel->left_start,
-                                      tunnel->left_size, loop_now(tunnel->loop), &taken);
+                                      tunnel->left_size, loop_update_now(tunnel->loop), &taken);
     tunnel->left_start += taken;
     tunnel->left_size -= taken;
     return !tunnel->fault && !tunnel->refused && !tunnel->closing && !tunnel->left_size;
 }
 
-static void read_all(struct tunnel_client *tunnel)
+/* Returns what the last read said. */
+static ssize_t read_records(struct tunnel_client *tunnel)
 {
-    bool ended = false, failed = false;
+    ssize_t got = CONN_WAIT;
 
-    while (feed_left(tunnel)) {
-        ssize_t got = conn_read(tunnel->conn, tunnel->left, sizeof tunnel->left);
-        ended = got == CONN_END;
-        failed = got == CONN_FAILED;
+    tunnel->read_on = false;
+    for (int i = 0; feed_left(tunnel); i++) {
+        if (i == READS_PER_TURN) {
+            tunnel->read_on = true;
+            break;
+        }
+        got = conn_read(tunnel->conn, tunnel->left, sizeof tunnel->left);
         if (got <= 0)
             break;
         tunnel->left_start = 0;
         tunnel->left_size = (size_t)got;
     }
-    if (failed && !tunnel->closing)
+    return got;
+}
+
+static void read_all(struct tunnel_client *tunnel)
+{
+    relay_gather_begin();
+    ssize_t got = read_records(tunnel);
+    relay_gather_end();
+    if (got == CONN_FAILED && !tunnel->closing)
         end_by_conn(tunnel);
-    else if (ended && !tunnel->closing)
+    else if (got == CONN_END && !tunnel->closing)
         end(tunnel, TUNNEL_CLIENT_LOST, "the server ended the tunnel");
     else
         settle(tunnel);
 }
 
-/* The end of a turn in which the engine had something to say, or has room again. */
+/* The end of a turn in which something came, or the engine had something to say, or has room again.
+ */
 static void run_flush(struct loop_deferred *deferred)
 {
     struct tunnel_client *tunnel =
         (struct tunnel_client *)((char *)deferred - offsetof(struct tunnel_client, flush));
 
-    if (tunnel->session && tunnel->left_size && plex_session_can_take(tunnel->session))
+    if (tunnel->session &&
+        (tunnel->read_on || (tunnel->left_size && plex_session_can_take(tunnel->session))))
         read_all(tunnel);
     else
         settle(tunnel);
@@ -220,8 +256,10 @@ static void run_deadline(struct timer *timer)
 static void on_readable(struct conn *conn)
 {
     struct tunnel_client *tunnel = conn_user(conn);
-    if (tunnel->session)
-        read_all(tunnel);
+    if (!tunnel->session || tunnel->closing)
+        return;
+    tunnel->read_on = true;
+    loop_defer(tunnel->loop, &tunnel->flush); /* together with what services have in this turn */
 }
 
 static void on_writable(struct conn *conn)
@@ -368,8 +406,8 @@ static void run_teardown(struct loop_deferred *deferred)
     void (*on_closed)(void *user) = tunnel->on_closed;
     void *user = tunnel->user;
 
-    if (tunnel->session)
-        (void)push(tunnel);
+    while (tunnel->session && push(tunnel) == PUSHED_SHARE)
+        ; /* as much as the socket takes */
     plex_session_free(tunnel->session);
     loop_undefer(tunnel->loop, &tunnel->flush);
     dial_cancel(tunnel->dial);

@@ -249,6 +249,11 @@ void uplink_substream_over(struct uplink *uplink, uint64_t number)
         loop_defer(uplink->loop, &uplink->settle);
 }
 
+void uplink_set_token(struct uplink *uplink, const char *token)
+{
+    uplink->options.token = token;
+}
+
 void uplink_network_changed(struct uplink *uplink)
 {
     uint64_t now = loop_update_now(uplink->loop);

@@ -43,6 +43,8 @@ void uplink_close(struct uplink *uplink, void (*on_closed)(void *user));
 void uplink_substream_over(struct uplink *uplink, uint64_t tunnel);
 /* The network has changed: no more waiting; and a tunnel that is up is asked whether it still
  * stands. */
+/* For tunnels from now on; borrowed, as the options are. */
+void uplink_set_token(struct uplink *uplink, const char *token);
 void uplink_network_changed(struct uplink *uplink);
 /* The session of the newest tunnel while it is up, else NULL. */
 struct plex_session *uplink_session(const struct uplink *uplink);

@@ -7,7 +7,8 @@
  * double quotes around a value are taken off. `[serve]`-like sections are named after the commands;
  * what stands before the first counts for every command. Unknown names, and values that don't
  * parse, are errors that name file and line, variable or flag, even where another level overrides
- * them. An empty variable counts as not set; an empty value elsewhere is an error.
+ * them. In names of flags and in the file '_' is as '-'. An empty variable counts as not set; an
+ * empty value elsewhere is an error.
  */
 #pragma once
 
@@ -60,7 +61,7 @@ struct setting {
 };
 
 struct settings_table {
-    const char *command;            /* "serve" */
+    const char *command;            /* "serve", "socket create" */
     const char *arguments;          /* "" or "HOST:PORT": what stands after the options */
     const char *summary;            /* what the command does, a sentence or two */
     const struct setting *settings; /* name NULL ends it */

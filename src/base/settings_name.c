@@ -5,11 +5,25 @@
 
 #define NAME_MAX_COMPARED 40 /* longer ones than any setting's */
 
+/* "socket_id" is "socket-id": clients of other servers write it so. */
+static char plain(char letter)
+{
+    return letter == '_' ? '-' : letter;
+}
+
+static bool is_same(const char *own, const char *name, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (!own[i] || own[i] != plain(name[i]))
+            return false;
+    return !own[length];
+}
+
 const struct setting *settings_find(const struct settings_table *table, const char *name,
                                     size_t length)
 {
     for (const struct setting *setting = table->settings; setting->name; setting++)
-        if (strlen(setting->name) == length && memcmp(setting->name, name, length) == 0)
+        if (is_same(setting->name, name, length))
             return setting;
     return NULL;
 }
@@ -30,7 +44,7 @@ static size_t distance(const char *a, size_t a_length, const char *b, size_t b_l
         size_t diagonal = row[0];
         row[0] = i;
         for (size_t j = 1; j <= b_length; j++) {
-            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+            size_t replaced = diagonal + (plain(a[i - 1]) != b[j - 1]);
             diagonal = row[j];
             row[j] = least_of(row[j] + 1, row[j - 1] + 1, replaced);
         }

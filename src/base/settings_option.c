@@ -56,7 +56,7 @@ static int take_long(struct option_walk *walk, const char *name, struct option *
     const char *value = name[length] ? name + length + 1 : NULL;
     const struct setting *setting = settings_find(walk->table, name, length);
     bool negated = false;
-    if (!setting && length > 3 && strncmp(name, "no-", 3) == 0) {
+    if (!setting && length > 3 && (strncmp(name, "no-", 3) == 0 || strncmp(name, "no_", 3) == 0)) {
         setting = settings_find(walk->table, name + 3, length - 3);
         negated = true;
         if (setting && setting->type != SETTING_FLAG)

@@ -26,7 +26,7 @@ int settings_value_set(const struct setting *setting, void *field, const char *t
 void settings_value_clear(const struct setting *setting, void *field);
 bool settings_value_equal(const struct setting *setting, const void *a, const void *b);
 
-/* NULL when there is none. name needn't be NUL-terminated. */
+/* NULL when there is none. name needn't be NUL-terminated, and may have '_' for '-'. */
 const struct setting *settings_find(const struct settings_table *table, const char *name,
                                     size_t length);
 /* The name most like `name`, or NULL when none is near. */

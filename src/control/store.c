@@ -14,7 +14,7 @@ struct store {
     struct store_file file; /* the thread's, but for opening, loading and closing */
     pthread_t thread;
     pthread_mutex_t file_mutex; /* held while a transaction runs: who loads sees whole ones */
-    uint64_t last_socket;
+    uint64_t last_socket, last_account, last_token, last_tunnel;
 
     pthread_mutex_t mutex; /* of the next four */
     pthread_cond_t has_work;
@@ -23,7 +23,7 @@ struct store {
     bool is_ending;
 
     /* The loop's thread alone. */
-    size_t told_later; /* jobs whose message hasn't run */
+    struct store_job *asked; /* jobs whose message hasn't run */
     bool is_closed;
 };
 
@@ -45,8 +45,30 @@ const char *store_error_text(int error)
 
 static void free_job(struct store_job *job)
 {
-    socket_facts_unref(job->facts);
+    if (job->release)
+        job->release(job);
     free(job);
+}
+
+void store_release_list(struct store_job *job)
+{
+    free(job->value.list.items);
+}
+
+static void note_asked(struct store *store, struct store_job *job)
+{
+    job->earlier = NULL;
+    job->later = store->asked;
+    if (job->later)
+        job->later->earlier = job;
+    store->asked = job;
+}
+
+static void note_told(struct store *store, struct store_job *job)
+{
+    if (job->later)
+        job->later->earlier = job->earlier;
+    *(job->earlier ? &job->earlier->later : &store->asked) = job->later;
 }
 
 static void free_store(struct store *store)
@@ -61,22 +83,16 @@ static void tell(struct loop_message *message)
 {
     struct store_job *job = (struct store_job *)(void *)message;
     struct store *store = job->store;
-    store->told_later--;
-    if (!store->is_closed)
+    note_told(store, job);
+    if (!store->is_closed && job->on_done)
         job->on_done(job->user, *job->error ? job->error : NULL);
-    else if (!store->told_later)
+    if (store->is_closed && !store->asked)
         free_store(store);
     free_job(job);
 }
 
-static int ask(struct store *store, const struct store_job *values)
+static bool queue(struct store *store, struct store_job *job)
 {
-    struct store_job *job = malloc(sizeof *job);
-    if (!job)
-        return STORE_MEMORY;
-    *job = *values;
-    job->message.run = tell;
-    job->store = store;
     pthread_mutex_lock(&store->mutex);
     bool has_place = store->waiting < STORE_QUEUE_MAX;
     if (has_place) {
@@ -86,46 +102,64 @@ static int ask(struct store *store, const struct store_job *values)
         pthread_cond_signal(&store->has_work);
     }
     pthread_mutex_unlock(&store->mutex);
-    if (!has_place) {
-        free(job);
-        return STORE_BUSY;
+    return has_place;
+}
+
+int store_ask(struct store *store, struct store_job *values)
+{
+    struct store_job *job = malloc(sizeof *job);
+    if (!job) {
+        if (values->release)
+            values->release(values);
+        return STORE_MEMORY;
     }
-    store->told_later++;
-    return STORE_OK;
+    *job = *values;
+    job->message.run = tell;
+    job->store = store;
+    note_asked(store, job); /* before the thread may tell of it */
+    if (queue(store, job))
+        return STORE_OK;
+    note_told(store, job);
+    free_job(job);
+    return STORE_BUSY;
 }
 
-int store_put_socket(struct store *store, struct socket_facts *facts, store_on_done *on_done,
-                     void *user)
+void store_forget(struct store *store, const void *user)
 {
-    const struct store_job job = {.run = store_sockets_put,
-                                  .facts = socket_facts_ref(facts),
-                                  .on_done = on_done,
-                                  .user = user};
-    int error = ask(store, &job);
-    if (error)
-        socket_facts_unref(facts);
-    return error;
+    for (struct store_job *job = store->asked; job; job = job->later)
+        if (job->user == user)
+            job->on_done = NULL;
 }
 
-int store_remove_socket(struct store *store, uint64_t id, store_on_done *on_done, void *user)
-{
-    const struct store_job job = {
-        .run = store_sockets_remove, .id = id, .on_done = on_done, .user = user};
-    return ask(store, &job);
-}
-
-int store_load_sockets(struct store *store, int (*each)(void *user, struct socket_facts *facts),
-                       void *user, char *error, size_t error_size)
+struct store_file *store_lock(struct store *store)
 {
     pthread_mutex_lock(&store->file_mutex);
-    int result = store_sockets_load(&store->file, each, user, error, error_size);
+    return &store->file;
+}
+
+void store_unlock(struct store *store)
+{
     pthread_mutex_unlock(&store->file_mutex);
-    return result;
 }
 
 uint64_t store_last_socket(const struct store *store)
 {
     return store->last_socket;
+}
+
+uint64_t store_last_account(const struct store *store)
+{
+    return store->last_account;
+}
+
+uint64_t store_last_token(const struct store *store)
+{
+    return store->last_token;
+}
+
+uint64_t store_last_tunnel(const struct store *store)
+{
+    return store->last_tunnel;
 }
 
 /* --- The thread's side --- */
@@ -137,17 +171,17 @@ static void note_error(struct store *store, struct store_job *job)
 }
 
 /* What failed alone has its own sentence. */
-static void note_all(struct store *store, struct store_job *jobs)
+static void note_all(struct store *store, struct store_job *jobs, const struct store_job *end)
 {
-    for (struct store_job *job = jobs; job; job = job->next)
+    for (struct store_job *job = jobs; job != end; job = job->next)
         if (!*job->error)
             note_error(store, job);
 }
 
 /* Of most errors (full disk, no memory) SQLite may have rolled back all by itself. */
-static int run_jobs(struct store *store, struct store_job *jobs)
+static int run_jobs(struct store *store, struct store_job *jobs, const struct store_job *end)
 {
-    for (struct store_job *job = jobs; job; job = job->next) {
+    for (struct store_job *job = jobs; job != end; job = job->next) {
         int result = job->run(&store->file, job);
         if (result == SQLITE_OK)
             continue;
@@ -159,23 +193,40 @@ static int run_jobs(struct store *store, struct store_job *jobs)
 }
 
 /* One transaction, one sync, for all that waited meanwhile. */
-static void run_batch(struct store *store, struct store_job *jobs)
+static void run_batch(struct store *store, struct store_job *jobs, const struct store_job *end)
 {
-    struct store_file *file = &store->file;
-    pthread_mutex_lock(&store->file_mutex);
+    struct store_file *file = store_lock(store);
     int result = store_file_run(file, STORE_BEGIN);
     if (result == SQLITE_OK)
-        result = run_jobs(store, jobs);
+        result = run_jobs(store, jobs, end);
     if (result == SQLITE_OK)
         result = store_file_run(file, STORE_COMMIT);
     if (result != SQLITE_OK) {
-        note_all(store, jobs);
+        note_all(store, jobs, end);
         if (!sqlite3_get_autocommit(file->database) &&
             store_file_run(file, STORE_ROLLBACK) != SQLITE_OK)
             log_write(LOG_ERROR, LOG_FIELDS(LOG_TEXT("error", sqlite3_errmsg(file->database))),
                       "a transaction of the database can't be rolled back");
     }
-    pthread_mutex_unlock(&store->file_mutex);
+    store_unlock(store);
+}
+
+/* In order; those that can share a transaction do. */
+static void run_all(struct store *store, struct store_job *jobs)
+{
+    while (jobs) {
+        struct store_job *end = jobs;
+        while (end && end->run)
+            end = end->next;
+        if (end != jobs)
+            run_batch(store, jobs, end);
+        if (end) {
+            end->run_alone(store_lock(store), end);
+            store_unlock(store);
+            end = end->next;
+        }
+        jobs = end;
+    }
 }
 
 /* All that wait, in order; NULL when it is time to end. */
@@ -196,7 +247,7 @@ static void *run_thread(void *user)
 {
     struct store *store = user;
     for (struct store_job *jobs; (jobs = take_jobs(store));) {
-        run_batch(store, jobs);
+        run_all(store, jobs);
         while (jobs) {
             struct store_job *job = jobs;
             jobs = job->next; /* posted, it is the loop's */
@@ -219,13 +270,26 @@ static int start_thread(struct store *store)
     return error;
 }
 
+static int read_last_ids(struct store *store)
+{
+    sqlite3 *database = store->file.database;
+    int result = store_schema_last_id(database, "sockets", &store->last_socket);
+    if (result == SQLITE_OK)
+        result = store_schema_last_id(database, "accounts", &store->last_account);
+    if (result == SQLITE_OK)
+        result = store_schema_last_id(database, "device_tokens", &store->last_token);
+    if (result == SQLITE_OK)
+        result = store_schema_last_id(database, "tunnels", &store->last_tunnel);
+    return result;
+}
+
 static int open_store(struct store *store, const char *folder, char *error, size_t error_size)
 {
     if (store_file_open(folder, &store->file, error, error_size) < 0)
         return -1;
-    int result = store_sockets_last(&store->file, &store->last_socket);
+    int result = read_last_ids(store);
     if (result != SQLITE_OK) {
-        snprintf(error, error_size, "can't read the sockets: %s",
+        snprintf(error, error_size, "can't read the last ids: %s",
                  sqlite3_errmsg(store->file.database));
         store_file_close(&store->file);
         return -1;
@@ -271,6 +335,6 @@ void store_close(struct store *store)
     pthread_join(store->thread, NULL);
     store_file_close(&store->file);
     store->is_closed = true;
-    if (!store->told_later) /* else the last message does it */
+    if (!store->asked) /* else the last message does it */
         free_store(store);
 }

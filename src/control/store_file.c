@@ -22,18 +22,6 @@ struct opening {
     char path[PATH_MAX];
 };
 
-static const char *const statement_texts[STORE_STATEMENTS] = {
-    [STORE_BEGIN] = "BEGIN IMMEDIATE",
-    [STORE_COMMIT] = "COMMIT",
-    [STORE_ROLLBACK] = "ROLLBACK",
-    [STORE_PUT_SOCKET] =
-        "INSERT INTO sockets (id, owner, name, type, hostname, port, created, https_only,"
-        " host_header) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
-        " ON CONFLICT (id) DO UPDATE SET owner = ?2, name = ?3, type = ?4, hostname = ?5,"
-        " port = ?6, created = ?7, https_only = ?8, host_header = ?9",
-    [STORE_REMOVE_SOCKET] = "DELETE FROM sockets WHERE id = ?1",
-};
-
 static int __attribute__((format(printf, 2, 3)))
 fail(const struct opening *opening, const char *format, ...)
 {
@@ -42,14 +30,6 @@ fail(const struct opening *opening, const char *format, ...)
     vsnprintf(opening->error, opening->error_size, format, arguments);
     va_end(arguments);
     return -1;
-}
-
-int store_file_run(struct store_file *file, enum store_statement statement)
-{
-    sqlite3_stmt *prepared = file->statements[statement];
-    int result = sqlite3_step(prepared);
-    (void)sqlite3_reset(prepared); /* says what the step said */
-    return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
 static int make_path(struct opening *opening, const char *folder, const char *name)
@@ -184,17 +164,6 @@ static int set_up(const struct opening *opening, const struct store_file *file, 
     return result == SQLITE_OK ? 0 : fail_database(opening, file, result);
 }
 
-static int prepare(const struct opening *opening, struct store_file *file)
-{
-    for (int i = 0; i < STORE_STATEMENTS; i++) {
-        int result = sqlite3_prepare_v3(file->database, statement_texts[i], -1,
-                                        SQLITE_PREPARE_PERSISTENT, &file->statements[i], NULL);
-        if (result != SQLITE_OK)
-            return fail_database(opening, file, result);
-    }
-    return 0;
-}
-
 static int open_database(struct opening *opening, struct store_file *file)
 {
     int version;
@@ -206,9 +175,11 @@ static int open_database(struct opening *opening, struct store_file *file)
     /* What a crash left in the log is moved only by who may write. */
     sqlite3_db_config(file->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_busy_timeout(file->database, BUSY_TIME);
-    if (judge(opening, file, &version) < 0 || set_up(opening, file, version) < 0 ||
-        prepare(opening, file) < 0)
+    if (judge(opening, file, &version) < 0 || set_up(opening, file, version) < 0)
         return -1;
+    result = store_statement_prepare(file);
+    if (result != SQLITE_OK)
+        return fail_database(opening, file, result);
     sqlite3_db_config(file->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     return 0;
 }

@@ -1,99 +1,135 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "control/access_json.h"
 #include "control/store_internal.h"
 
-#include <stdio.h>
-
-int store_sockets_put(struct store_file *file, const struct store_job *job)
+static int put(struct store_file *file, const struct store_job *job)
 {
-    sqlite3_stmt *put = file->statements[STORE_PUT_SOCKET];
-    const struct socket_facts *facts = job->facts;
-    /* Borrowed until the statement has run. */
-    int bound[] = {
-        sqlite3_bind_int64(put, 1, (sqlite3_int64)facts->id),
-        sqlite3_bind_text(put, 2, facts->owner, -1, SQLITE_STATIC),
-        sqlite3_bind_text(put, 3, facts->name, -1, SQLITE_STATIC),
-        sqlite3_bind_text(put, 4, socket_type_name(facts->type), -1, SQLITE_STATIC),
-        sqlite3_bind_text(put, 5, facts->hostname, -1, SQLITE_STATIC),
-        sqlite3_bind_int(put, 6, facts->port),
-        sqlite3_bind_int64(put, 7, (sqlite3_int64)facts->created),
-        sqlite3_bind_int(put, 8, facts->https_only),
-        sqlite3_bind_text(put, 9, facts->host_header, -1, SQLITE_STATIC), /* NULL is NULL there */
-    };
-    int result = SQLITE_OK;
-    for (size_t i = 0; i < sizeof bound / sizeof bound[0] && result == SQLITE_OK; i++)
-        result = bound[i];
-    if (result == SQLITE_OK)
-        result = store_file_run(file, STORE_PUT_SOCKET);
-    (void)sqlite3_clear_bindings(put);
+    const struct socket_facts *facts = job->value.facts;
+    char *access = facts->access ? access_json_format(facts->access) : NULL;
+    if (facts->access && !access)
+        return SQLITE_NOMEM;
+    struct store_binding binding = store_bind(file, STORE_PUT_SOCKET);
+    store_bind_number(&binding, facts->id);
+    store_bind_text(&binding, facts->owner);
+    store_bind_text(&binding, facts->name);
+    store_bind_text(&binding, socket_type_name(facts->type));
+    store_bind_text(&binding, facts->hostname);
+    store_bind_number(&binding, facts->port);
+    store_bind_number(&binding, facts->created);
+    store_bind_number(&binding, facts->https_only);
+    store_bind_text(&binding, facts->host_header);
+    store_bind_text(&binding, facts->uuid);
+    store_bind_text(&binding, facts->description);
+    store_bind_text(&binding, access);
+    int result = store_bind_run(&binding);
+    free(access);
     return result;
 }
 
-int store_sockets_remove(struct store_file *file, const struct store_job *job)
+static void release(struct store_job *job)
 {
-    int result =
-        sqlite3_bind_int64(file->statements[STORE_REMOVE_SOCKET], 1, (sqlite3_int64)job->id);
-    return result == SQLITE_OK ? store_file_run(file, STORE_REMOVE_SOCKET) : result;
+    socket_facts_unref(job->value.facts);
 }
 
-/* NULL: no memory, or a type that isn't known. The row's texts are never NULL, but the last. */
-static struct socket_facts *read_row(sqlite3_stmt *row, char *error, size_t error_size)
+int store_put_socket(struct store *store, struct socket_facts *facts, store_on_done *on_done,
+                     void *user)
 {
-    struct socket_facts values = {
-        .id = (uint64_t)sqlite3_column_int64(row, 0),
-        .owner = (char *)sqlite3_column_text(row, 1),
-        .name = (char *)sqlite3_column_text(row, 2),
-        .hostname = (char *)sqlite3_column_text(row, 4),
-        .port = (uint16_t)sqlite3_column_int(row, 5),
-        .created = (uint64_t)sqlite3_column_int64(row, 6),
-        .https_only = sqlite3_column_int(row, 7),
-        .host_header = (char *)sqlite3_column_text(row, 8),
-    };
-    const char *type_text = (const char *)sqlite3_column_text(row, 3);
-    struct socket_facts *facts = NULL;
-    int type = type_text ? socket_type_parse(type_text) : -1;
-    if (type_text && type < 0) {
-        snprintf(error, error_size, "the database has a socket of the unknown type \"%.40s\"",
-                 type_text);
-        return NULL;
-    }
-    values.type = (enum socket_type)type;
-    if (type_text && values.owner && values.name && values.hostname)
-        facts = socket_facts_new(&values);
-    if (!facts)
-        snprintf(error, error_size, "out of memory");
-    return facts;
+    struct store_job job = {.run = put,
+                            .release = release,
+                            .value.facts = socket_facts_ref(facts),
+                            .on_done = on_done,
+                            .user = user};
+    return store_ask(store, &job);
 }
 
-int store_sockets_load(struct store_file *file, int (*each)(void *user, struct socket_facts *facts),
-                       void *user, char *error, size_t error_size)
+static int run_remove(struct store_file *file, const struct store_job *job)
 {
-    sqlite3_stmt *row;
-    int ended = 0;
-    int result = sqlite3_prepare_v2(file->database,
-                                    "SELECT id, owner, name, type, hostname, port, created, "
-                                    "https_only, host_header FROM sockets ORDER BY id",
-                                    -1, &row, NULL);
-    while (result == SQLITE_OK && !ended && (result = sqlite3_step(row)) == SQLITE_ROW) {
-        struct socket_facts *facts = read_row(row, error, error_size);
-        ended = facts ? each(user, facts) : -1;
-        socket_facts_unref(facts);
-        result = SQLITE_OK;
+    struct store_binding binding = store_bind(file, STORE_REMOVE_SOCKET);
+    store_bind_number(&binding, job->value.id);
+    return store_bind_run(&binding);
+}
+
+int store_remove_socket(struct store *store, uint64_t id, store_on_done *on_done, void *user)
+{
+    struct store_job job = {.run = run_remove, .value.id = id, .on_done = on_done, .user = user};
+    return store_ask(store, &job);
+}
+
+/* --- Loading --- */
+
+/* The row's type and access into the values. */
+static int read_rest(const struct store_query *query, sqlite3_stmt *row,
+                     struct socket_facts *values)
+{
+    const char *type = store_row_text(row, 3), *access = store_row_text(row, 11);
+    int parsed = type ? socket_type_parse(type) : -1;
+    if (type && parsed < 0) {
+        snprintf(query->error, query->error_size,
+                 "the database has a socket of the unknown type \"%.40s\"", type);
+        return -1;
     }
-    sqlite3_finalize(row);
-    if (result == SQLITE_OK || result == SQLITE_DONE)
-        return ended ? -1 : 0;
-    snprintf(error, error_size, "can't read the sockets: %s", sqlite3_errmsg(file->database));
+    values->type = (enum socket_type)parsed;
+    if (type && (!access || access_json_parse(access, &values->access) == 0))
+        return 0;
+    snprintf(query->error, query->error_size, "the rules of access of socket %s can't be read",
+             values->uuid);
     return -1;
 }
 
-int store_sockets_last(struct store_file *file, uint64_t *ret_id)
+/* The row's texts are never NULL, but those that may be. NULL with a sentence. */
+static struct socket_facts *read_row(const struct store_query *query, sqlite3_stmt *row)
 {
-    sqlite3_stmt *row;
-    int result = sqlite3_prepare_v2(
-        file->database, "SELECT seq FROM sqlite_sequence WHERE name = 'sockets'", -1, &row, NULL);
-    if (result != SQLITE_OK)
-        return result;
-    result = sqlite3_step(row);
-    *ret_id = result == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(row, 0) : 0;
-    sqlite3_finalize(row);
-    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+    struct socket_facts values = {
+        .id = store_row_number(row, 0),
+        .owner = (char *)store_row_text(row, 1),
+        .name = (char *)store_row_text(row, 2),
+        .hostname = (char *)store_row_text(row, 4),
+        .port = (uint16_t)store_row_number(row, 5),
+        .created = store_row_number(row, 6),
+        .https_only = store_row_number(row, 7),
+        .host_header = (char *)store_row_text(row, 8),
+        .description = (char *)store_row_text(row, 10),
+    };
+    struct socket_facts *facts = NULL;
+    bool has_uuid = store_row_copy(row, 9, values.uuid, sizeof values.uuid);
+    if (read_rest(query, row, &values) < 0)
+        return NULL;
+    if (has_uuid && values.owner && values.name && values.hostname)
+        facts = socket_facts_new(&values);
+    if (!facts)
+        snprintf(query->error, query->error_size, "out of memory");
+    socket_access_free(values.access);
+    return facts;
+}
+
+struct each_socket {
+    int (*each)(void *user, struct socket_facts *facts);
+};
+
+static int take_row(struct store_query *query, sqlite3_stmt *row)
+{
+    const struct each_socket *each = query->each;
+    struct socket_facts *facts = read_row(query, row);
+    int ended = facts ? each->each(query->user, facts) : -1;
+    socket_facts_unref(facts);
+    return ended;
+}
+
+int store_load_sockets(struct store *store, int (*each)(void *user, struct socket_facts *facts),
+                       void *user, char *error, size_t error_size)
+{
+    struct each_socket called = {each};
+    struct store_query query = {
+        .text = "SELECT id, owner, name, type, hostname, port, created, https_only, host_header,"
+                " uuid, description, access FROM sockets ORDER BY id",
+        .what = "the sockets",
+        .row = take_row,
+        .each = &called,
+        .user = user,
+        .error = error,
+        .error_size = error_size,
+    };
+    return store_query_run(store, &query);
 }

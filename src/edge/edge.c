@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "edge/edge_internal.h"
@@ -54,6 +56,24 @@ size_t edge_visitors(const struct edge *edge)
     return edge->visitor_count;
 }
 
+bool edge_is_api(const struct edge *edge, const char *name)
+{
+    const char *api = edge->setup.config->api_host;
+    size_t length = strlen(name);
+    if (length && name[length - 1] == '.')
+        length--;
+    return api && strlen(api) == length && !strncasecmp(api, name, length);
+}
+
+bool edge_trusts(const struct edge_config *config, const union address *peer)
+{
+    union address plain = address_unmap(peer);
+    for (size_t i = 0; i < config->trusted_count; i++)
+        if (prefix_contains(&config->trusted[i], &plain))
+            return true;
+    return false;
+}
+
 /* --- Life --- */
 
 static void set_setup(struct edge *edge, const struct edge_setup *setup)
@@ -77,6 +97,11 @@ int edge_new(struct loop *loop, struct directory *directory, const struct edge_h
     edge->reclaim_deferred.run = run_reclaim;
     leavers_init(&edge->leavers, loop);
     set_setup(edge, setup);
+    int error = proved_new(&edge->proved);
+    if (error < 0) {
+        edge_free(edge);
+        return error;
+    }
     *ret_edge = edge;
     return 0;
 }
@@ -134,6 +159,8 @@ void edge_free(struct edge *edge)
         return;
     reclaim(edge);
     loop_undefer(edge->loop, &edge->reclaim_deferred);
+    authorities_deinit(&edge->authorities);
+    proved_free(edge->proved);
     tls_context_unref(edge->setup.tls);
     free(edge);
 }

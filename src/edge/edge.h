@@ -6,6 +6,8 @@
  * A visitor that belongs to a tunnel of another worker goes there with its socket and the bytes
  * read so far, unless something was answered already: then its inbound comes over a link.
  *
+ * Whether a visitor is let in is asked on the worker that serves it (visitor_access.c).
+ *
  * To add a kind of socket: enum socket_type, the way it is routed (visitor_route.c), and its relay.
  */
 #pragma once
@@ -22,6 +24,7 @@
 
 struct edge;
 struct access_log;
+struct guard;
 
 enum edge_entry {
     EDGE_HTTP,   /* --edge-http */
@@ -46,7 +49,11 @@ struct edge_config {
     size_t head_max;
     uint16_t https_port;           /* for redirects and URLs; 0: there is no https */
     struct access_log *access_log; /* or NULL; the configuration's reference */
+    const char *api_host; /* the name of the API, in lower case; NULL: there is none here */
 };
+
+/* Is the peer one of --trusted-proxies? An IPv4 one counts as such at an IPv6 listener, too. */
+bool edge_trusts(const struct edge_config *config, const union address *peer);
 
 /* What a reload changes. The edge takes a reference to the contexts; config outlives the setup. */
 struct edge_setup {
@@ -84,13 +91,15 @@ enum edge_count {
     EDGE_COUNT_SERVICE_BROKEN,
     EDGE_COUNT_SERVICE_SILENT,
     EDGE_COUNT_BAD_REQUESTS,
+    EDGE_COUNT_FORBIDDEN, /* not let in, by address, certificate or password */
+    EDGE_COUNT_LIMITED,   /* by a rate, a number of visitors or a quota */
     EDGE_COUNT_RETRIES,
     EDGE_COUNT_LINKS,
 };
 
 struct edge_host {
     struct inbound_host inbound;
-    /* For admission on the main thread: ROUTED at most once, and one of the other two at the end.
+    /* For admission: ROUTED at most once, and one of the other two at the end.
      * Of a visitor that was passed on, its new edge reports; of a device, whoever gets it. */
     void (*report)(void *user, const union address *peer, enum edge_event event);
     void (*count)(void *user, enum edge_count what, int64_t amount);
@@ -99,6 +108,17 @@ struct edge_host {
     void (*pass)(void *user, unsigned worker, struct edge_passed *passed);
     /* On EDGE_SHARED: it turned out to be a device. Takes it, for a tunnel; it counts as gone. */
     void (*pass_tunnel)(void *user, struct edge_passed *passed);
+    /* It asked for config->api_host in its ClientHello, which is among the bytes read. As above. */
+    void (*pass_api)(void *user, struct edge_passed *passed);
+    /* Has the socket's owner moved all the bytes that its quota allows? Asked for each visit. NULL:
+     * there are no quotas. */
+    bool (*is_exhausted)(void *user, const struct socket_facts *facts);
+    /* So many more bytes went through the tunnels of this socket, both ways together. Told every
+     * 256 KiB of a visitor's and when it leaves the socket. NULL: nobody counts them. */
+    void (*moved)(void *user, const struct socket_facts *facts, uint64_t bytes);
+    /* Borrowed, shared by all workers; it outlives the edge. NULL: nobody gets into protected
+     * sockets, and visitors' rates are without limit. */
+    struct guard *guard;
     void *user;
 };
 

@@ -1,10 +1,13 @@
 /* The edge's inside, for edge.c and the visitor*.c. */
 #pragma once
 
+#include "edge/authorities.h"
 #include "edge/edge.h"
 #include "edge/leaver.h"
 #include "edge/page.h"
+#include "edge/proved.h"
 
+struct proof;
 struct visitor;
 
 struct edge {
@@ -17,6 +20,9 @@ struct edge {
     struct visitor *reclaim; /* over in this turn, freed at its end */
     struct loop_deferred reclaim_deferred;
     struct leavers leavers;
+    struct authorities authorities;
+    struct proved *proved;
+    struct proof *proofs; /* under way */
     bool draining, stopped;
     /* What is on its way through one visitor's hands, for no longer than a call. */
     struct page_text page;
@@ -28,6 +34,8 @@ static inline void edge_count(const struct edge *edge, enum edge_count what, int
     edge->host.count(edge->host.user, what, amount);
 }
 
+/* Is it the name of the API, in whatever case? */
+bool edge_is_api(const struct edge *edge, const char *name);
 /* The visitor joins the list, or leaves it and is freed at the end of the turn. */
 void edge_add(struct edge *edge, struct visitor *visitor);
 void edge_remove(struct edge *edge, struct visitor *visitor);

@@ -14,6 +14,7 @@ static const struct known {
     enum http_name id;
 } known[] = {
     KNOWN("Accept", HTTP_NAME_ACCEPT),
+    KNOWN("Authorization", HTTP_NAME_AUTHORIZATION),
     KNOWN("Connection", HTTP_NAME_CONNECTION),
     KNOWN("Content-Length", HTTP_NAME_CONTENT_LENGTH),
     KNOWN("Expect", HTTP_NAME_EXPECT),
@@ -32,6 +33,7 @@ static const struct known {
     KNOWN("Transfer-Encoding", HTTP_NAME_TRANSFER_ENCODING),
     KNOWN("Upgrade", HTTP_NAME_UPGRADE),
     KNOWN("User-Agent", HTTP_NAME_USER_AGENT),
+    KNOWN("X-Client-Cert-Subject", HTTP_NAME_X_CLIENT_CERT_SUBJECT),
     KNOWN("X-Forwarded-For", HTTP_NAME_X_FORWARDED_FOR),
     KNOWN("X-Forwarded-Host", HTTP_NAME_X_FORWARDED_HOST),
     KNOWN("X-Forwarded-Proto", HTTP_NAME_X_FORWARDED_PROTO),
@@ -68,6 +70,7 @@ bool http_name_is_forwarding(enum http_name name)
 {
     switch (name) {
     case HTTP_NAME_FORWARDED:
+    case HTTP_NAME_X_CLIENT_CERT_SUBJECT:
     case HTTP_NAME_X_FORWARDED_FOR:
     case HTTP_NAME_X_FORWARDED_HOST:
     case HTTP_NAME_X_FORWARDED_PROTO:

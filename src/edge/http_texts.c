@@ -10,7 +10,7 @@
 
 void http_texts_init(struct http_texts *texts)
 {
-    *texts = (struct http_texts){NULL, 0, "", "", "", "", "", "", "", "", "", ""};
+    *texts = (struct http_texts){NULL, 0, "", "", "", "", "", "", "", "", "", "", ""};
 }
 
 /* The path alone, of a resource with a query; "/" for none. */
@@ -64,11 +64,15 @@ int http_texts_make(struct http_texts *texts, const struct http_head *head)
         http_head_value(head, HTTP_NAME_ACCEPT),
         head->expects ? http_text_of("100-continue") : http_text_of(""),
         {upgrades.bytes, upgrades.length},
+        http_head_count(head, HTTP_NAME_AUTHORIZATION) == 1
+            ? http_head_value(head, HTTP_NAME_AUTHORIZATION)
+            : http_text_of(""),
         host_of(head),
     };
     const char **const places[] = {
-        &texts->method, &texts->target, &texts->version, &texts->referer, &texts->user_agent,
-        &texts->path,   &texts->accept, &texts->expect,  &texts->upgrade, &texts->host,
+        &texts->method,     &texts->target,        &texts->version, &texts->referer,
+        &texts->user_agent, &texts->path,          &texts->accept,  &texts->expect,
+        &texts->upgrade,    &texts->authorization, &texts->host,
     };
     size_t size = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)

@@ -6,8 +6,8 @@
 struct http_texts {
     char *memory; /* NULL: the texts are "" */
     size_t size;
-    const char *method, *target, *version, *referer, *user_agent; /* for the record */
-    const char *path, *host, *accept, *expect, *upgrade;          /* while it is under way */
+    const char *method, *target, *version, *referer, *user_agent;        /* for the record */
+    const char *path, *host, *accept, *expect, *upgrade, *authorization; /* while it is under way */
 };
 
 void http_texts_init(struct http_texts *texts);

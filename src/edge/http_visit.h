@@ -35,6 +35,7 @@ struct http_request {
     const char *host;   /* lower case, without port and final dot; "" for HTTP/1.0 without Host */
     const char *accept; /* "" when there is none */
     const char *expect; /* likewise */
+    const char *authorization; /* likewise, and "" when there are several */
     bool has_body;
     bool is_http10;
     bool is_upgrade; /* to something that is passed on */
@@ -120,11 +121,14 @@ void http_visit_drop_visitor_output(struct http_visit *visit, size_t length);
 
 /* What the head gets on its way. Texts are borrowed until return. */
 struct http_forward {
-    const char *visitor;     /* the visitor's address, "192.0.2.1" or "2001:db8::1" */
-    const char *proto;       /* "https" or "http", as the visitor sees it */
-    const char *host_header; /* Host for the service; NULL: what the visitor sent */
-    bool is_trusted;         /* forwarding headers that came with it are kept and added to */
-    bool hold_body;          /* no body goes on before http_visit_release_body() */
+    const char *visitor;        /* the visitor's address, "192.0.2.1" or "2001:db8::1" */
+    const char *proto;          /* "https" or "http", as the visitor sees it */
+    const char *host_header;    /* Host for the service; NULL: what the visitor sent */
+    const char *client_subject; /* of the certificate that the visitor proved, or NULL: what it
+                                   says of one itself is dropped in any case */
+    bool is_authorized;         /* by us: its Authorization was for us alone, and is dropped */
+    bool is_trusted;            /* forwarding headers that came with it are kept and added to */
+    bool hold_body;             /* no body goes on before http_visit_release_body() */
 };
 /* ROUTING -> EXCHANGE. */
 void http_visit_forward(struct http_visit *visit, const struct http_forward *forward);

@@ -43,6 +43,7 @@ static void tell_request(struct http_visit *visit)
         .host = visit->texts.host,
         .accept = visit->texts.accept,
         .expect = visit->texts.expect,
+        .authorization = visit->texts.authorization,
         .has_body = !http_visit_request_is_over(visit),
         .is_http10 = visit->is_http10,
         .is_upgrade = head->is_upgrade,

@@ -17,7 +17,8 @@ static void write_field(struct http_buffer *buffer, const struct http_field *fie
 }
 
 /* Is this field passed on as it is? Others are dropped, or written by those below. */
-static bool is_passed_on(const struct http_head *head, const struct http_field *field)
+static bool is_passed_on(const struct http_head *head, const struct http_forward *forward,
+                         const struct http_field *field)
 {
     if (field->is_hop || http_name_is_forwarding(field->id))
         return false;
@@ -25,6 +26,8 @@ static bool is_passed_on(const struct http_head *head, const struct http_field *
     case HTTP_NAME_HOST:
     case HTTP_NAME_CONTENT_LENGTH:
         return false;
+    case HTTP_NAME_AUTHORIZATION:
+        return !forward->is_authorized;
     case HTTP_NAME_EXPECT:
         return head->expects;
     case HTTP_NAME_TRAILER:
@@ -64,7 +67,7 @@ void http_write_request(const struct http_head *head, const struct http_forward 
     http_buffer_field(buffer, "Host",
                       forward->host_header ? http_text_of(forward->host_header) : head->authority);
     for (size_t i = 0; i < head->count; i++)
-        if (is_passed_on(head, &head->fields[i]))
+        if (is_passed_on(head, forward, &head->fields[i]))
             write_field(buffer, &head->fields[i]);
     if (head->framing == HTTP_FRAMING_LENGTH)
         write_length(buffer, head->length);
@@ -72,6 +75,8 @@ void http_write_request(const struct http_head *head, const struct http_forward 
         http_buffer_puts(buffer, "Transfer-Encoding: chunked\r\n");
     write_connection(head, buffer);
     http_forwarding_write(head, forward, buffer);
+    if (forward->client_subject)
+        http_buffer_field(buffer, "X-Client-Cert-Subject", http_text_of(forward->client_subject));
     http_buffer_puts(buffer, "\r\n");
 }
 

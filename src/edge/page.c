@@ -34,6 +34,23 @@ static const struct wording wordings[] = {
                           "If you use a browser, reload the page. If it stays so, the program "
                           "that sent the request has to be corrected.",
                           NULL},
+    [PAGE_UNAUTHORIZED] = {401, "UNAUTHORIZED", "This service asks for a name and a password",
+                           "Only who knows them is let in, and what was sent with the request, if "
+                           "anything, isn't right.",
+                           "Ask the owner of the service for a name and a password; a browser asks "
+                           "you for them when you reload the page.",
+                           NULL},
+    [PAGE_FORBIDDEN] = {403, "FORBIDDEN", "This service isn't open to you",
+                        "Its owner has said from which addresses it may be visited, and yours "
+                        "isn't one of them.",
+                        "If you should be let in, give the owner the address that you come from.",
+                        NULL},
+    [PAGE_NO_CERTIFICATE] = {403, "CERTIFICATE_REQUIRED", "This service asks for a certificate",
+                             "Visitors show a certificate of their own, over https and to the name "
+                             "of the service; this connection has shown none that counts here.",
+                             "Come by https with the certificate that the owner of the service "
+                             "gave you; a browser may have to be restarted to ask for it again.",
+                             NULL},
     [PAGE_UNKNOWN_NAME] = {404, "UNKNOWN_NAME", "There is nothing at this address",
                            "No service has this name here.",
                            "Look for a slip in the address. If somebody gave it to you, ask them: "
@@ -58,6 +75,14 @@ static const struct wording wordings[] = {
                           "Your program should ask again over a connection of its own. A browser "
                           "does so when you reload the page.",
                           NULL},
+    [PAGE_RATE_LIMITED] = {429, "RATE_LIMITED", "Too many requests",
+                           "More requests came than the owner of this service lets through in a "
+                           "second.",
+                           "Try again in a moment, and a little more slowly.", NULL},
+    [PAGE_GUESSED] = {429, "TOO_MANY_ATTEMPTS", "Too many attempts to get in",
+                      "So many passwords were tried, from your address or all at once, that the "
+                      "next isn't looked at yet.",
+                      "Wait for a while, and try again with the right password.", NULL},
     [PAGE_HEAD_TOO_LARGE] = {431, "HEAD_TOO_LARGE", "The request's head is too large",
                              "The address and headers together are longer than is taken here.",
                              "If you use a browser, clear this site's cookies and reload the "
@@ -92,6 +117,15 @@ static const struct wording wordings[] = {
     [PAGE_TOO_MANY] = {503, "TOO_MANY_CONNECTIONS", "There is too much going on here",
                        "The server has as many connections as it can take.",
                        "Try again in a moment.", RETRY_HEADER},
+    [PAGE_FULL] = {503, "SOCKET_FULL", "This service has all the visitors that it can take",
+                   "Its owner has set how many may be here at once, and so many are.",
+                   "Try again in a moment.", RETRY_HEADER},
+    [PAGE_QUOTA_EXCEEDED] = {503, "QUOTA_EXCEEDED", "This service has used up its traffic",
+                             "The owner's account may move so many bytes in a month, and all of "
+                             "them have been moved.",
+                             "If it is yours, ask who runs this server for more, or wait for the "
+                             "next month. If not, tell its owner.",
+                             NULL},
     [PAGE_SERVICE_SILENT] = {504, "SERVICE_SILENT", "The service takes too long to answer",
                              "The service took the request, but no answer has come in time.",
                              "Try again later. If it is yours, see what it is waiting for.", NULL},
@@ -310,8 +344,9 @@ const char *page_code(enum page page)
 enum page page_of_status(int status)
 {
     static const enum page pages[] = {
-        PAGE_CONNECT_REFUSED, PAGE_SLOW_REQUEST,   PAGE_EXPECT_UNKNOWN, PAGE_MISDIRECTED,
-        PAGE_HEAD_TOO_LARGE,  PAGE_METHOD_UNKNOWN, PAGE_SERVICE_BROKEN, PAGE_VERSION_UNKNOWN};
+        PAGE_CONNECT_REFUSED, PAGE_SLOW_REQUEST,    PAGE_EXPECT_UNKNOWN,
+        PAGE_MISDIRECTED,     PAGE_HEAD_TOO_LARGE,  PAGE_METHOD_UNKNOWN,
+        PAGE_SERVICE_BROKEN,  PAGE_VERSION_UNKNOWN, PAGE_URL_TOO_LONG};
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
         if (wordings[pages[i]].status == status)
             return pages[i];
@@ -344,4 +379,12 @@ void page_make(enum page page, const char *accept, const char *detail, struct pa
         .body = text->body,
         .body_length = (size_t)length,
     };
+}
+
+void page_add_header(struct page_text *text, const char *name, const char *value)
+{
+    size_t used = strlen(text->head), room = sizeof text->head - used;
+    int length = snprintf(text->head + used, room, "%s: %s\r\n", name, value);
+    if (length < 0 || (size_t)length >= room)
+        text->head[used] = 0;
 }

@@ -1,11 +1,10 @@
-/* A visit as JSON: a line for machines, and the message that tells the agent. */
+/* A visit as JSON: a line for machines, and the message that tells the agent. Written straight into
+ * its place, for it is written with every visit: a tree of it took a tenth of the server's time. */
 #include "edge/visit_record.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-#include <jansson.h>
 
 #include "base/utf8.h"
 
@@ -14,46 +13,106 @@
 #define TEXT_MAX 1024
 #define TEXT_MIN 16
 
-/* JSON takes UTF-8 alone, and its escapes of controls are long: both become "\xHH". NULL without
- * memory. */
-static json_t *make_text(const char *text, size_t most)
+struct json_line {
+    char *at, *end;
+    size_t most;  /* of a text, before its quotes and backslashes are escaped */
+    bool is_full; /* something didn't fit */
+    bool has_member;
+};
+
+static void put(struct json_line *line, const char *bytes, size_t length)
 {
-    char clean[TEXT_MAX + 16];
+    if (length > (size_t)(line->end - line->at)) {
+        line->is_full = true;
+        return;
+    }
+    memcpy(line->at, bytes, length);
+    line->at += length;
+}
+
+static void put_key(struct json_line *line, const char *key)
+{
+    if (line->has_member)
+        put(line, ",", 1);
+    line->has_member = true;
+    put(line, "\"", 1);
+    put(line, key, strlen(key));
+    put(line, "\":", 2);
+}
+
+/* JSON takes UTF-8 alone, and its escapes of controls are long: both become "\xHH". Returns what it
+ * is in a text, before JSON's own escapes. */
+static size_t put_character(struct json_line *line, const char *text, size_t step, bool is_fine)
+{
+    if (!is_fine) {
+        char escape[8];
+        for (size_t i = 0; i < step; i++) {
+            snprintf(escape, sizeof escape, "\\\\x%02x", (unsigned char)text[i]);
+            put(line, escape, 5);
+        }
+        return 4 * step;
+    }
+    if (*text == '"' || *text == '\\')
+        put(line, "\\", 1);
+    put(line, text, step);
+    return step;
+}
+
+/* What most texts are made of. */
+static size_t plain_length(const char *text)
+{
+    size_t length = 0;
+    while (text[length] >= ' ' && text[length] < 0x7f && text[length] != '"' &&
+           text[length] != '\\')
+        length++;
+    return length;
+}
+
+static void put_text(struct json_line *line, const char *text)
+{
     size_t used = 0;
-    while (*text) {
+    put(line, "\"", 1);
+    while (*text && !line->is_full) {
+        size_t plain = plain_length(text);
+        if (plain && used + plain <= line->most) {
+            put(line, text, plain);
+            text += plain;
+            used += plain;
+            continue;
+        }
         size_t length = utf8_length(text), step = length ? length : 1;
         bool is_fine = length && !utf8_is_control(text, length);
-        size_t size = is_fine ? step : 4 * step;
-        if (used + size > most) {
-            memcpy(clean + used, "...", 3);
-            used += 3;
+        if (used + (is_fine ? step : 4 * step) > line->most) {
+            put(line, "...", 3);
             break;
         }
-        for (size_t i = 0; i < step; i++) {
-            if (is_fine)
-                clean[used++] = text[i];
-            else
-                used += (size_t)snprintf(clean + used, 5, "\\x%02x", (unsigned char)text[i]);
-        }
+        used += put_character(line, text, step, is_fine);
         text += step;
     }
-    return json_stringn(clean, used);
+    put(line, "\"", 1);
 }
 
-static void add_text(json_t *object, const char *key, const char *text, size_t most)
+static void add_text(struct json_line *line, const char *key, const char *text)
 {
-    if (text && *text)
-        json_object_set_new(object, key, make_text(text, most));
+    if (!text || !*text)
+        return;
+    put_key(line, key);
+    put_text(line, text);
 }
 
-static void add_number(json_t *object, const char *key, uint64_t number)
+static void add_number(struct json_line *line, const char *key, uint64_t number)
 {
-    json_int_t most = INT64_MAX;
-    json_object_set_new(object, key,
-                        json_integer(number > (uint64_t)most ? most : (json_int_t)number));
+    char digits[24], *at = digits + sizeof digits;
+    if (number > INT64_MAX)
+        number = INT64_MAX;
+    do
+        *--at = (char)('0' + number % 10);
+    while (number /= 10);
+    put_key(line, key);
+    put(line, at, (size_t)(digits + sizeof digits - at));
 }
 
-static void add_time(json_t *object, uint64_t milliseconds)
+static void add_time(struct json_line *line, uint64_t milliseconds)
 {
     char text[64];
     struct tm when = {.tm_mday = 1, .tm_year = 70};
@@ -62,52 +121,58 @@ static void add_time(json_t *object, uint64_t milliseconds)
     snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", when.tm_year + 1900,
              when.tm_mon + 1, when.tm_mday, when.tm_hour, when.tm_min, when.tm_sec,
              (unsigned)(milliseconds % 1000));
-    json_object_set_new(object, "time", json_string(text));
+    put_key(line, "time");
+    put_text(line, text);
 }
 
-static json_t *compose(const struct visit_record *record, bool is_message, size_t most)
+static void add_texts(struct json_line *line, const struct visit_record *record, bool is_message)
 {
-    json_t *object = json_object();
-    if (is_message)
-        add_number(object, "time", record->time);
-    else
-        add_time(object, record->time);
-    add_text(object, "service", record->service, most);
+    add_text(line, "service", record->service);
     if (!is_message) {
-        add_text(object, "socket", record->socket, most);
-        add_text(object, "owner", record->owner, most);
+        add_text(line, "socket", record->socket);
+        add_text(line, "owner", record->owner);
     }
-    add_text(object, "type", record->type, most);
-    add_text(object, "visitor", record->visitor, most);
-    add_text(object, "method", record->method, most);
-    add_text(object, "target", record->target, most);
-    add_text(object, "version", record->version, most);
-    add_text(object, "referer", record->referer, most);
-    add_text(object, "user_agent", record->user_agent, most);
-    add_number(object, "status", (uint64_t)record->status);
-    add_text(object, "error", record->error, most);
-    add_number(object, "bytes_in", record->bytes_in);
-    add_number(object, "bytes_out", record->bytes_out);
-    add_number(object, "total_us", record->total);
-    if (record->answer)
-        add_number(object, "answer_us", record->answer);
-    if (record->service_time && !is_message)
-        add_number(object, "service_us", record->service_time);
-    if (record->substream)
-        add_number(object, "substream", record->substream);
-    return is_message ? json_pack("{s:o}", "visit", object) : object;
+    add_text(line, "type", record->type);
+    add_text(line, "visitor", record->visitor);
+    add_text(line, "method", record->method);
+    add_text(line, "target", record->target);
+    add_text(line, "version", record->version);
+    add_text(line, "referer", record->referer);
+    add_text(line, "user_agent", record->user_agent);
 }
 
-/* 0 without memory. */
+static void compose(struct json_line *line, const struct visit_record *record, bool is_message)
+{
+    put(line, "{\"visit\":{", is_message ? 10 : 0);
+    put(line, "{", is_message ? 0 : 1);
+    if (is_message)
+        add_number(line, "time", record->time);
+    else
+        add_time(line, record->time);
+    add_texts(line, record, is_message);
+    add_number(line, "status", (uint64_t)record->status);
+    add_text(line, "error", record->error);
+    add_number(line, "bytes_in", record->bytes_in);
+    add_number(line, "bytes_out", record->bytes_out);
+    add_number(line, "total_us", record->total);
+    if (record->answer)
+        add_number(line, "answer_us", record->answer);
+    if (record->service_time && !is_message)
+        add_number(line, "service_us", record->service_time);
+    if (record->substream)
+        add_number(line, "substream", record->substream);
+    put(line, "}}", is_message ? 2 : 1);
+}
+
+/* With the shortest texts it fits. */
 static size_t write_fitting(const struct visit_record *record, bool is_message, char *buffer,
                             size_t capacity)
 {
     for (size_t most = TEXT_MAX; most >= TEXT_MIN; most /= 2) {
-        json_t *object = compose(record, is_message, most);
-        size_t length = json_dumpb(object, buffer, capacity, JSON_COMPACT);
-        json_decref(object);
-        if (length <= capacity)
-            return length;
+        struct json_line line = {.at = buffer, .end = buffer + capacity, .most = most};
+        compose(&line, record, is_message);
+        if (!line.is_full)
+            return (size_t)(line.at - buffer);
     }
     return 0;
 }

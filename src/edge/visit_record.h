@@ -43,7 +43,7 @@ size_t visit_record_line(const struct visit_record *record, char buffer[VISIT_LI
 size_t visit_record_access_line(const struct visit_record *record, char buffer[VISIT_LINE_MAX]);
 /* As a JSON object without a line feed, for --json and for an access log in JSON; empty texts and
  * times of 0 are left out, and keys end in the unit (total_us) where there is one. Under
- * VISIT_LINE_MAX bytes: long texts are cut. Not terminated. 0: no memory. */
+ * VISIT_LINE_MAX bytes: long texts are cut. Not terminated. */
 size_t visit_record_json(const struct visit_record *record, char buffer[VISIT_LINE_MAX]);
 /* The `visit` message for the agent, {"visit":{...}} as STREAMPLEX.md 8.8 has it, likewise, at most
  * 1000 bytes: without socket, owner and the service's time. */

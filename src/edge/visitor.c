@@ -1,18 +1,12 @@
 /* A visitor's life: what its connection tells, its deadlines, and the one door out. */
 #include "edge/visitor.h"
 
-#include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
-
-/* A visitor that has vanished is noticed, however quiet its service is: keepalive's probes after a
- * minute, and two minutes without any acknowledgement (RFC 5482). */
-#define KEEPALIVE_SECONDS 60
-#define USER_TIMEOUT_MS   120000
 
 _Static_assert(sizeof(struct visitor) < 1024, "an idle visitor is cheap");
 
@@ -200,35 +194,15 @@ void visitor_start_tls(struct visitor *visitor)
         visitor_close(visitor, false, "NO_TLS");
         return;
     }
-    visitor_arm(visitor);
+    if (visitor_require_certificate(visitor))
+        visitor_arm(visitor);
 }
 
 /* --- Life --- */
 
-/* Not TCP_NOTSENT_LOWAT, which tunnels have: here nothing urgent waits behind bulk. */
-static void set_socket_options(int fd)
-{
-    static const int options[][3] = {
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_SECONDS},
-        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_SECONDS / 4},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
-    };
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-        (void)setsockopt(fd, options[i][0], options[i][1], &options[i][2], sizeof(int));
-}
-
 static void report(const struct edge *edge, const union address *peer, enum edge_event event)
 {
     edge->host.report(edge->host.user, peer, event);
-}
-
-static bool is_trusted(const struct edge_config *config, const union address *peer)
-{
-    for (size_t i = 0; i < config->trusted_count; i++)
-        if (prefix_contains(&config->trusted[i], peer))
-            return true;
-    return false;
 }
 
 static struct visitor *make(struct edge *edge, struct edge_passed *passed)
@@ -241,7 +215,7 @@ static struct visitor *make(struct edge *edge, struct edge_passed *passed)
     visitor->visitor = address_unmap(&passed->visitor);
     visitor->entry = (uint8_t)passed->entry;
     visitor->has_proxy_header = passed->has_proxy_header;
-    visitor->is_trusted = is_trusted(edge->setup.config, &visitor->peer);
+    visitor->is_trusted = edge_trusts(edge->setup.config, &visitor->peer);
     visitor->accepted_at = passed->accepted_at;
     visitor->presence = passed->presence;
     visitor->was_passed = passed->presence != NULL;
@@ -260,7 +234,6 @@ void visitor_new(struct edge *edge, struct edge_passed *passed)
     if (visitor) {
         passed->fd = -1;
         if (visitor_attach(visitor, fd, passed->left, passed->left_size) == 0) {
-            set_socket_options(fd);
             edge_add(edge, visitor);
             edge_passed_free(passed);
             visitor_begin(visitor);
@@ -275,6 +248,9 @@ void visitor_new(struct edge *edge, struct edge_passed *passed)
 void visitor_free(struct visitor *visitor)
 {
     visitor_forget_tries(visitor);
+    visitor_forget_credentials(visitor);
+    socket_facts_unref(visitor->certified);
+    free(visitor->subject);
     presence_unref(visitor->presence);
     socket_facts_unref(visitor->facts);
     free(visitor->seen);
@@ -285,6 +261,8 @@ void visitor_free(struct visitor *visitor)
 void visitor_forget(struct visitor *visitor)
 {
     visitor->phase = VISITOR_OVER;
+    proof_abandon(visitor);
+    visitor_leave_place(visitor);
     timer_stop(&visitor->timer);
     loop_undefer(visitor->edge->loop, &visitor->deferred);
     relay_deinit(&visitor->relay);

@@ -4,6 +4,7 @@
  *
  *   visitor.c          life: callbacks, deadlines, the one door out
  *   visitor_route.c    the first bytes, and to which socket and worker they lead
+ *   visitor_access.c   whether it is let in
  *   visitor_inbound.c  the inbound of a visitor: opened, tried with the next agent, given up
  *   visitor_http.c     the HTTP end of the relay
  *   visitor_request.c  what becomes of a request: our own answer, or an inbound
@@ -21,6 +22,7 @@
 #include "edge/edge_internal.h"
 #include "edge/hello.h"
 #include "edge/http_visit.h"
+#include "edge/proof.h"
 #include "net/conn.h"
 #include "net/relay.h"
 #include "net/timer.h"
@@ -34,6 +36,15 @@ enum visitor_phase {
     VISITOR_HTTP,
     VISITOR_RAW,
     VISITOR_OVER,
+};
+
+/* Whether the request under way is let in. */
+enum visitor_access {
+    VISITOR_ACCESS_NEW,
+    VISITOR_ACCESS_PROVING, /* its password is being checked */
+    VISITOR_ACCESS_PROVED,  /* or there is none to check */
+    VISITOR_ACCESS_WRONG,
+    VISITOR_ACCESS_LATER, /* after proof_wait */
 };
 
 /* How an inbound went away by itself. */
@@ -67,6 +78,16 @@ struct visitor {
     struct http_visit_options http_options;
     char *accept; /* of the request under way, or NULL */
 
+    /* Access. */
+    struct socket_load *load;       /* reference: counted among its visitors; NULL: nowhere */
+    struct socket_facts *certified; /* reference: as they were when a certificate was asked for */
+    char *subject;                  /* of that certificate, once it was needed */
+    char *authorization;            /* of the request under way; NULL: not needed */
+    struct proof *proof;            /* being waited for, or NULL */
+    struct visitor *next_waiting;   /* for the same one */
+    uint64_t proof_wait;
+    uint64_t moved; /* bytes through the tunnel, not told yet */
+
     union address peer, visitor;
     const char *error;  /* what the record says was wrong, static text; NULL: nothing */
     const char *reason; /* why it is being closed, while `closing` */
@@ -82,10 +103,11 @@ struct visitor {
     uint8_t entry; /* enum edge_entry */
     uint8_t gone;  /* enum visitor_gone */
     uint8_t tried_count;
+    uint8_t access;            /* enum visitor_access */
     bool has_proxy_header : 1; /* there is no PROXY header to come any more */
     bool is_trusted : 1;       /* the peer is one of --trusted-proxies */
     bool is_tls : 1;
-    bool was_passed : 1; /* another worker, or the main thread, chose this one */
+    bool was_passed : 1; /* who had it before chose this worker */
     bool was_routed : 1; /* admission knows */
     bool busy : 1;       /* a call of relay or http_visit is on the stack */
     bool again : 1;      /* there is more to do */
@@ -180,6 +202,34 @@ void visitor_route_request(struct visitor *visitor);
 void visitor_service_over(struct visitor *visitor);
 /* Our own page in place of the service's answer. */
 void visitor_answer(struct visitor *visitor, enum page page, const char *detail);
+/* The same with one more header line; name NULL: without. */
+void visitor_answer_with(struct visitor *visitor, enum page page, const char *detail,
+                         const char *name, const char *value);
+void visitor_count_page(const struct visitor *visitor, enum page page);
+
+/* visitor_access.c */
+/* May the request under way go to visitor->facts? False: it was answered, or it waits for its proof
+ * and will be asked about again. */
+bool visitor_admit_request(struct visitor *visitor) __attribute__((warn_unused_result));
+/* May the connection? False: the visitor is no more. */
+bool visitor_admit_connection(struct visitor *visitor) __attribute__((warn_unused_result));
+/* The same by its address alone. */
+bool visitor_admit_address(struct visitor *visitor) __attribute__((warn_unused_result));
+/* A request for visitor->facts has come. */
+void visitor_keep_credentials(struct visitor *visitor, const struct http_request *request);
+void visitor_forget_credentials(struct visitor *visitor);
+/* What was being proved is: for proof.c. */
+void visitor_proved(struct visitor *visitor, enum proof_result result, uint64_t wait);
+/* It isn't among the visitors of its socket any more. */
+void visitor_leave_place(struct visitor *visitor);
+/* TLS is about to begin, to visitor->facts, which may want a certificate. False: the visitor is no
+ * more. */
+bool visitor_require_certificate(struct visitor *visitor) __attribute__((warn_unused_result));
+/* What the service is told of the visitor's certificate, or NULL. Valid as long as the visitor. */
+const char *visitor_subject(struct visitor *visitor);
+/* Bytes have gone through the tunnel, for visitor->facts; those that were noted are told. */
+void visitor_note_moved(struct visitor *visitor, size_t length);
+void visitor_tell_moved(struct visitor *visitor);
 
 /* visitor_raw.c */
 /* Raw bytes between the connection and visitor->facts. */

@@ -189,7 +189,7 @@ static void settle(struct visitor *visitor)
         visitor_forget_seen(visitor);
     if (visitor->is_stale)
         visitor_drop_inbound(visitor, true);
-    if (visitor->needs_route)
+    if (visitor->needs_route && visitor->access != VISITOR_ACCESS_PROVING)
         visitor_route_request(visitor);
     if (visitor->phase == VISITOR_HTTP)
         settle_state(visitor);

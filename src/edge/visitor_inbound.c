@@ -29,16 +29,26 @@ static void tell_end(struct relay *relay)
 
 static const struct relay_active_ops active_ops = {tell_ready, tell_consumed, tell_end};
 
+/* What was gathered is written outside of all that looks at `again`. */
+static void note_news(struct visitor *visitor)
+{
+    visitor->again = true;
+    if (!visitor->busy)
+        visitor_work_later(visitor);
+}
+
 static void on_relay_done(struct relay *relay)
 {
     struct visitor *visitor = (struct visitor *)relay;
-    visitor->is_done = visitor->again = true;
+    visitor->is_done = true;
+    note_news(visitor);
 }
 
 static void on_relay_failed(struct relay *relay, const char *operation)
 {
     struct visitor *visitor = (struct visitor *)relay;
-    visitor->has_failed = visitor->again = true;
+    visitor->has_failed = true;
+    note_news(visitor);
 }
 
 static const struct relay_owner_ops owner_ops = {on_relay_done, on_relay_failed};
@@ -67,6 +77,7 @@ static void on_data(void *user, const void *bytes, size_t length)
     if (visitor->phase == VISITOR_RAW && !visitor->answer_at)
         visitor->answer_at = loop_update_now(visitor->edge->loop);
     count_bytes(visitor, EDGE_COUNT_BYTES_OUT, &visitor->bytes_out, length);
+    visitor_note_moved(visitor, length);
     visitor->busy = true;
     relay_push(&visitor->relay, bytes, length);
     visitor->busy = false;
@@ -91,6 +102,7 @@ static size_t on_pull(void *user, void *buffer, size_t capacity)
     size_t n = relay_pull(&visitor->relay, buffer, capacity);
     visitor->busy = false;
     count_bytes(visitor, EDGE_COUNT_BYTES_IN, &visitor->bytes_in, n);
+    visitor_note_moved(visitor, n);
     /* In a pull an inbound may not be closed. */
     if (visitor->again)
         visitor_work_later(visitor);
@@ -229,7 +241,10 @@ static void end_in_order(struct visitor *visitor, struct inbound *inbound)
 void visitor_drop_inbound(struct visitor *visitor, bool orderly)
 {
     struct inbound *inbound = visitor->inbound;
+    if (orderly)
+        relay_flush(&visitor->relay);
     visitor->inbound = NULL;
+    visitor_tell_moved(visitor);
     if (inbound) {
         visitor->substream = inbound->ops->substream(inbound);
         if (orderly)

@@ -5,6 +5,7 @@
 static void join(struct visitor *visitor)
 {
     visitor->is_joined = true;
+    visitor->relay.gathers = true;
     visitor->busy = true;
     relay_join(&visitor->relay, &relay_conn_ops, visitor->conn);
     visitor->busy = false;
@@ -27,6 +28,8 @@ void visitor_raw_start(struct visitor *visitor)
     visitor->phase = VISITOR_RAW;
     visitor->request_at = visitor->accepted_at;
     edge_count(edge, EDGE_COUNT_VISITS, 1);
+    if (!visitor_admit_connection(visitor))
+        return;
     if (!try_open(visitor)) {
         edge_count(edge, EDGE_COUNT_NO_AGENT, 1);
         visitor_close(visitor, false, page_code(PAGE_NO_AGENT));

@@ -10,11 +10,10 @@
 
 /* An Accept longer than this is no browser's; the page is then a text. */
 #define ACCEPT_MAX 512
-#define URL_MAX    2048
 
 /* --- Our own answers --- */
 
-static void count_page(const struct visitor *visitor, enum page page)
+void visitor_count_page(const struct visitor *visitor, enum page page)
 {
     enum edge_count what;
     switch (page) {
@@ -39,6 +38,17 @@ static void count_page(const struct visitor *visitor, enum page page)
     case PAGE_MISDIRECTED:
         what = EDGE_COUNT_BAD_REQUESTS;
         break;
+    case PAGE_UNAUTHORIZED:
+    case PAGE_FORBIDDEN:
+    case PAGE_NO_CERTIFICATE:
+    case PAGE_GUESSED:
+        what = EDGE_COUNT_FORBIDDEN;
+        break;
+    case PAGE_RATE_LIMITED:
+    case PAGE_FULL:
+    case PAGE_QUOTA_EXCEEDED:
+        what = EDGE_COUNT_LIMITED;
+        break;
     default:
         return;
     }
@@ -55,14 +65,22 @@ static void answer(struct visitor *visitor, struct http_answer *answer)
     visitor->again = true;
 }
 
-void visitor_answer(struct visitor *visitor, enum page page, const char *detail)
+void visitor_answer_with(struct visitor *visitor, enum page page, const char *detail,
+                         const char *name, const char *value)
 {
     struct http_answer own;
     page_make(page, visitor->accept ? visitor->accept : "", detail, &visitor->edge->page, &own);
     if (page != PAGE_REDIRECT)
         visitor->error = page_code(page);
-    count_page(visitor, page);
+    if (name)
+        page_add_header(&visitor->edge->page, name, value);
+    visitor_count_page(visitor, page);
     answer(visitor, &own);
+}
+
+void visitor_answer(struct visitor *visitor, enum page page, const char *detail)
+{
+    visitor_answer_with(visitor, page, detail, NULL, NULL);
 }
 
 /* True when it was for an ACME client's files. */
@@ -88,20 +106,27 @@ static bool answer_acme(struct visitor *visitor, const char *path)
     return true;
 }
 
+/* To https; false: there is none. */
+static bool redirect(struct visitor *visitor, const struct http_request *request)
+{
+    uint16_t port = visitor->edge->setup.config->https_port;
+    char url[PAGE_URL_MAX + 2]; /* one that is cut is too long for the page, too */
+    if (!port)
+        return false;
+    const char *target = request->target[0] == '/' ? request->target : request->path;
+    if (port == 443)
+        snprintf(url, sizeof url, "https://%s%s", request->host, target);
+    else
+        snprintf(url, sizeof url, "https://%s:%u%s", request->host, port, target);
+    visitor_answer(visitor, PAGE_REDIRECT, url);
+    return true;
+}
+
 /* A trusted proxy in front of us may have ended TLS itself: what it passes on is its decision. */
 static bool answer_redirect(struct visitor *visitor, const struct http_request *request)
 {
-    uint16_t port = visitor->edge->setup.config->https_port;
-    char url[URL_MAX];
-    if (visitor->is_tls || visitor->is_trusted || !visitor->facts->https_only || !port)
-        return false;
-    const char *target = request->target[0] == '/' ? request->target : request->path;
-    int n = port == 443 ? snprintf(url, sizeof url, "https://%s%s", request->host, target)
-                        : snprintf(url, sizeof url, "https://%s:%u%s", request->host, port, target);
-    if (n < 0 || (size_t)n >= sizeof url)
-        snprintf(url, sizeof url, "https://%s/", request->host);
-    visitor_answer(visitor, PAGE_REDIRECT, url);
-    return true;
+    return !visitor->is_tls && !visitor->is_trusted && visitor->facts->https_only &&
+           redirect(visitor, request);
 }
 
 /* --- Routing --- */
@@ -133,6 +158,8 @@ static void route(struct visitor *visitor, const struct http_request *request)
     const char *host = find_host(visitor, request);
     if (!host)
         return;
+    if (!visitor->is_tls && edge_is_api(visitor->edge, host) && redirect(visitor, request))
+        return;
     const struct directory_entry *entry =
         directory_find_host(visitor->edge->directory, host, strlen(host));
     if (!entry) {
@@ -140,6 +167,7 @@ static void route(struct visitor *visitor, const struct http_request *request)
         return;
     }
     visitor_set_facts(visitor, directory_facts(entry));
+    visitor_keep_credentials(visitor, request);
     if (visitor->facts->type == SOCKET_PASSTHROUGH) /* its key isn't ours, nor is its HTTP */
         visitor_answer(visitor, visitor->is_tls ? PAGE_MISDIRECTED : PAGE_UNKNOWN_NAME, host);
     else if (!answer_redirect(visitor, request))
@@ -154,6 +182,8 @@ static void forward(struct visitor *visitor)
         .visitor = address_format_host(&visitor->visitor, address),
         .proto = visitor->is_tls ? "https" : "http",
         .host_header = visitor->facts->host_header,
+        .client_subject = visitor_subject(visitor),
+        .is_authorized = visitor->facts->access && visitor->facts->access->is_protected,
         .is_trusted = visitor->is_trusted,
         .hold_body = visitor->has_others,
     };
@@ -181,14 +211,18 @@ void visitor_route_request(struct visitor *visitor)
 {
     visitor->needs_route = false;
     visitor_forget_tries(visitor);
-    if (visitor->inbound && visitor->inbound_socket == visitor->facts->id) {
+    if (visitor->inbound && visitor->inbound_socket != visitor->facts->id)
+        visitor_drop_inbound(visitor, true);
+    if (!visitor->inbound && visitor_pass(visitor))
+        return;
+    if (!visitor_admit_request(visitor))
+        return;
+    if (visitor->inbound) {
         visitor->is_reused = true;
         forward(visitor);
         return;
     }
     visitor_drop_inbound(visitor, true);
-    if (visitor_pass(visitor))
-        return;
     visitor_forget_seen(visitor);
     if (!visitor_open(visitor)) {
         answer_no_agent(visitor);
@@ -284,6 +318,7 @@ static void on_done(void *user, const struct http_record *record, bool keeps_ser
     visitor_record_request(visitor, record);
     free(visitor->accept);
     visitor->accept = NULL;
+    visitor_forget_credentials(visitor);
     visitor->has_exchange = visitor->needs_route = visitor->holds_body = false;
     visitor->has_answered = visitor->again = true;
     visitor->error = NULL;

@@ -119,7 +119,8 @@ bool visitor_pass(struct visitor *visitor)
     return true;
 }
 
-static void pass_tunnel(struct visitor *visitor)
+/* Out of the edge, to who takes it on the main thread. */
+static void pass_out(struct visitor *visitor, void (*pass)(void *user, struct edge_passed *passed))
 {
     struct edge *edge = visitor->edge;
     struct edge_passed *passed = make_passed(visitor);
@@ -128,7 +129,7 @@ static void pass_tunnel(struct visitor *visitor)
         return;
     }
     visitor_forget(visitor);
-    edge->host.pass_tunnel(edge->host.user, passed);
+    pass(edge->host.user, passed);
 }
 
 /* --- To a socket --- */
@@ -137,6 +138,7 @@ void visitor_set_facts(struct visitor *visitor, const struct socket_facts *facts
 {
     if (visitor->facts == facts)
         return;
+    visitor_tell_moved(visitor);
     socket_facts_unref(visitor->facts);
     visitor->facts = facts ? socket_facts_ref((struct socket_facts *)facts) : NULL;
     if (facts && visitor->presence && visitor->presence->socket != facts->id) {
@@ -145,7 +147,7 @@ void visitor_set_facts(struct visitor *visitor, const struct socket_facts *facts
     }
 }
 
-/* The main thread has chosen a presence of the port's socket. */
+/* Who accepted it has chosen a presence of the port's socket. */
 static void route_port(struct visitor *visitor)
 {
     const struct edge *edge = visitor->edge;
@@ -157,6 +159,8 @@ static void route_port(struct visitor *visitor)
         return;
     }
     visitor_set_facts(visitor, directory_facts(entry));
+    if (!visitor_admit_address(visitor))
+        return;
     if (visitor->facts->type == SOCKET_TLS)
         visitor_start_tls(visitor);
     else
@@ -165,6 +169,11 @@ static void route_port(struct visitor *visitor)
 
 static void route_hello(struct visitor *visitor, const struct hello *hello)
 {
+    const struct edge *edge = visitor->edge;
+    if (edge_is_api(edge, hello->name) && edge->host.pass_api) {
+        pass_out(visitor, edge->host.pass_api);
+        return;
+    }
     const struct directory_entry *entry =
         directory_find_host(visitor->edge->directory, hello->name, strlen(hello->name));
     if (entry) {
@@ -194,7 +203,7 @@ static void judge_hello(struct visitor *visitor)
         break;
     case HELLO_FOUND:
         if (visitor->entry == EDGE_SHARED && (hello.has_tunnel_alpn || !hello.name[0]))
-            pass_tunnel(visitor);
+            pass_out(visitor, visitor->edge->host.pass_tunnel);
         else
             route_hello(visitor, &hello);
         break;

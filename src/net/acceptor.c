@@ -1,10 +1,9 @@
 #include "net/acceptor.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/epoll.h>
 #include <uv.h>
 
 #include "base/log.h"
@@ -13,30 +12,68 @@
 /* Per turn, so that a flood of visitors leaves the tunnels their time. */
 #define ACCEPTS_A_TURN 64
 #define RETRY_TIME     100000 /* microseconds */
-#define BACKLOG        4096   /* the kernel cuts it to net.core.somaxconn */
 
 struct acceptor {
     uv_poll_t poll;
     struct timer retry;
+    struct loop_deferred exclude;
+    struct loop *loop;
+    struct listening *listening; /* NULL: closed */
     acceptor_on_accept *on_accept;
     void *user;
-    int fd;          /* -1: closed */
-    bool is_starved; /* out of descriptors, and logged */
+    bool is_shared;
 };
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
+/* Woken for one connection shall be one loop. libuv has no word for EPOLLEXCLUSIVE, and it says
+ * nothing in an epoll that libuv's only watches (net/watch.h): nobody waits in that one, so the
+ * kernel would go on to the next loop's. So what libuv has added to its own, in the poll that
+ * follows uv_poll_start(), is added once more. Until then every loop is woken, at worst for
+ * nothing. */
+static void exclude(struct loop_deferred *deferred)
+{
+    struct acceptor *acceptor =
+        (struct acceptor *)(void *)((char *)deferred - offsetof(struct acceptor, exclude));
+    int epoll = uv_backend_fd(loop_uv(acceptor->loop)), fd = acceptor->listening->fd;
+    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = fd};
+    if (epoll_ctl(epoll, EPOLL_CTL_DEL, fd, &event) < 0) {
+        loop_defer_next(acceptor->loop, deferred); /* not yet */
+        return;
+    }
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0)
+        return;
+    /* It was in there just now, so it is memory that the kernel lacks. */
+    uv_poll_stop(&acceptor->poll);
+    timer_start(&acceptor->retry, loop_now(acceptor->loop) + RETRY_TIME);
+}
+
+static void start(struct acceptor *acceptor)
+{
+    uv_poll_start(&acceptor->poll, UV_READABLE, on_ready);
+    if (acceptor->is_shared)
+        loop_defer_next(acceptor->loop, &acceptor->exclude);
+}
+
+static void stop(struct acceptor *acceptor)
+{
+    uv_poll_stop(&acceptor->poll);
+    loop_undefer(acceptor->loop, &acceptor->exclude);
+}
+
 /* Descriptors and kernel memory come back by themselves; polling meanwhile would spin. */
 static void starve(struct acceptor *acceptor, int error)
 {
-    if (!acceptor->is_starved)
+    struct listening *listening = acceptor->listening;
+    stop(acceptor);
+    if (atomic_load(&listening->is_stopped))
+        return;
+    if (!atomic_exchange(&listening->is_starved, true))
         log_write(LOG_ERROR,
-                  LOG_FIELDS(LOG_NUMBER("socket", acceptor->fd),
+                  LOG_FIELDS(LOG_NUMBER("socket", listening->fd),
                              LOG_TEXT("error", strerrorname_np(error))),
                   "can't accept connections, trying again every 100 ms");
-    acceptor->is_starved = true;
-    uv_poll_stop(&acceptor->poll);
-    timer_start(&acceptor->retry, loop_now(acceptor->retry.loop) + RETRY_TIME);
+    timer_start(&acceptor->retry, loop_now(acceptor->loop) + RETRY_TIME);
 }
 
 /* False when there is nothing more to accept now. */
@@ -45,23 +82,24 @@ static bool accept_one(struct acceptor *acceptor)
     union address peer;
     socklen_t size = sizeof peer;
     memset(&peer, 0, sizeof peer);
-    int fd = accept4(acceptor->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(acceptor->listening->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         acceptor->on_accept(acceptor, fd, &peer, acceptor->user);
-        return acceptor->fd >= 0;
+        return acceptor->listening != NULL;
     }
     switch (errno) {
     case EMFILE:
     case ENFILE:
     case ENOMEM:
     case ENOBUFS:
-    case EBADF: /* these three: an adopted socket that doesn't listen */
+    case EBADF: /* these three: a socket that was stopped, or an adopted one that doesn't listen */
     case EINVAL:
     case ENOTSOCK:
         starve(acceptor, errno);
         return false;
     case EAGAIN:
-        acceptor->is_starved = false;
+        if (atomic_load_explicit(&acceptor->listening->is_starved, memory_order_relaxed))
+            atomic_store(&acceptor->listening->is_starved, false);
         return false;
     default: /* of the one connection (accept(2): ECONNABORTED, EPERM, and what the network left on
                 it) */
@@ -69,77 +107,92 @@ static bool accept_one(struct acceptor *acceptor)
     }
 }
 
-static void on_ready(uv_poll_t *poll, int status, int events)
+void acceptor_accept_waiting(struct acceptor *acceptor)
 {
-    struct acceptor *acceptor = poll->data;
     for (int i = 0; i < ACCEPTS_A_TURN && accept_one(acceptor); i++)
         ;
 }
 
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct acceptor *acceptor = poll->data;
+    if (atomic_load(&acceptor->listening->is_stopped))
+        stop(acceptor); /* whoever stopped it will close us */
+    else
+        acceptor_accept_waiting(acceptor);
+}
+
 static void on_retry(struct timer *timer)
 {
-    struct acceptor *acceptor =
-        (struct acceptor *)(void *)((char *)timer - offsetof(struct acceptor, retry));
-    uv_poll_start(&acceptor->poll, UV_READABLE, on_ready);
+    start((struct acceptor *)(void *)((char *)timer - offsetof(struct acceptor, retry)));
+}
+
+/* Takes the reference, unless it fails. */
+static int make(struct loop *loop, struct listening *listening, bool is_shared,
+                acceptor_on_accept *on_accept, void *user, struct acceptor **ret_acceptor)
+{
+    struct acceptor *acceptor = calloc(1, sizeof *acceptor);
+    if (!acceptor)
+        return -ENOMEM;
+    acceptor->loop = loop;
+    acceptor->listening = listening;
+    acceptor->is_shared = is_shared;
+    acceptor->on_accept = on_accept;
+    acceptor->user = user;
+    acceptor->poll.data = acceptor;
+    acceptor->exclude.run = exclude;
+    timer_init(&acceptor->retry, loop, on_retry);
+    /* makes it non-blocking, too */
+    int error = uv_poll_init(loop_uv(loop), &acceptor->poll, listening->fd);
+    if (error < 0) {
+        free(acceptor);
+        return error;
+    }
+    start(acceptor);
+    *ret_acceptor = acceptor;
+    return 0;
+}
+
+int acceptor_share(struct loop *loop, struct listening *listening, acceptor_on_accept *on_accept,
+                   void *user, struct acceptor **ret_acceptor)
+{
+    int error = make(loop, listening_ref(listening), true, on_accept, user, ret_acceptor);
+    if (error < 0)
+        listening_unref(listening);
+    return error;
 }
 
 int acceptor_adopt(struct loop *loop, int fd, acceptor_on_accept *on_accept, void *user,
                    struct acceptor **ret_acceptor)
 {
-    struct acceptor *acceptor = calloc(1, sizeof *acceptor);
-    int on = 1;
-    if (!acceptor)
-        return -ENOMEM;
-    acceptor->fd = fd;
-    acceptor->on_accept = on_accept;
-    acceptor->user = user;
-    acceptor->poll.data = acceptor;
-    timer_init(&acceptor->retry, loop, on_retry);
-    int error = uv_poll_init(loop_uv(loop), &acceptor->poll, fd); /* makes it non-blocking, too */
-    if (error < 0) {
-        free(acceptor);
+    struct listening *listening;
+    int error = listening_adopt(fd, &listening);
+    if (error < 0)
         return error;
+    error = make(loop, listening, false, on_accept, user, ret_acceptor);
+    if (error < 0) {
+        listening->fd = -1; /* the caller's still */
+        listening_unref(listening);
     }
-    /* accepted sockets inherit it: one system call less for each */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    uv_poll_start(&acceptor->poll, UV_READABLE, on_ready);
-    *ret_acceptor = acceptor;
-    return 0;
-}
-
-static int listen_on(int fd, const union address *address)
-{
-    int on = 1, off = 0;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
-        return -errno;
-    /* one socket for both families, whatever net.ipv6.bindv6only says */
-    if (address->any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr) &&
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0)
-        return -errno;
-    if (bind(fd, &address->any, address_size(address)) < 0 || listen(fd, BACKLOG) < 0)
-        return -errno;
-    return 0;
+    return error;
 }
 
 int acceptor_open(struct loop *loop, const union address *address, acceptor_on_accept *on_accept,
                   void *user, struct acceptor **ret_acceptor)
 {
-    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    int error = listen_on(fd, address);
-    if (error == 0)
-        error = acceptor_adopt(loop, fd, on_accept, user, ret_acceptor);
+    struct listening *listening;
+    int error = listening_open(address, &listening);
     if (error < 0)
-        close(fd);
+        return error;
+    error = make(loop, listening, false, on_accept, user, ret_acceptor);
+    if (error < 0)
+        listening_unref(listening);
     return error;
 }
 
 void acceptor_address(const struct acceptor *acceptor, union address *ret_address)
 {
-    socklen_t size = sizeof *ret_address;
-    memset(ret_address, 0, sizeof *ret_address);
-    (void)getsockname(acceptor->fd, &ret_address->any, &size);
+    listening_address(acceptor->listening, ret_address);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -151,9 +204,10 @@ void acceptor_close(struct acceptor *acceptor)
 {
     if (!acceptor)
         return;
-    int fd = acceptor->fd;
+    struct listening *listening = acceptor->listening;
     timer_stop(&acceptor->retry);
-    acceptor->fd = -1;
+    loop_undefer(acceptor->loop, &acceptor->exclude);
+    acceptor->listening = NULL;
     uv_close((uv_handle_t *)&acceptor->poll, on_closed); /* before close(2): it uses the number */
-    close(fd);
+    listening_unref(listening);
 }

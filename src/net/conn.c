@@ -217,10 +217,20 @@ int conn_attach(struct loop *loop, int fd, const void *left, size_t left_size,
     return 0;
 }
 
-/* An error of connect(2) is news about the address, so it comes by on_failed as the others do. */
+/* A handshake with a service on this machine is over when connect(2) returns, though it says
+ * EINPROGRESS. */
+static bool is_connected(int fd)
+{
+    union address address;
+    socklen_t size = sizeof address;
+    return getpeername(fd, &address.any, &size) == 0;
+}
+
+/* What is known at once of the address comes by a callback, as all else does: an error of
+ * connect(2), and success. To hear of that from epoll would take another turn, and more events that
+ * tell nothing. */
 static int begin_connect(struct conn *conn, int fd, const union address *address)
 {
-    int error = 0;
     if (connect(fd, &address->any, address_size(address)) < 0 && errno != EINPROGRESS &&
         errno != EINTR) {
         conn_fail(conn, -errno, true, true);
@@ -229,10 +239,14 @@ static int begin_connect(struct conn *conn, int fd, const union address *address
         close(fd);
         return 0;
     }
-    conn->blocked = true;
-    error = watch_add(conn->loop, &conn->watch, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+    bool is_done = is_connected(fd);
+    conn->blocked = !is_done;
+    int error =
+        watch_add(conn->loop, &conn->watch, fd, EPOLLIN | EPOLLRDHUP | (is_done ? 0 : EPOLLOUT));
     if (error < 0)
         close(fd);
+    else if (is_done)
+        loop_defer(conn->loop, &conn->deferred);
     return error;
 }
 

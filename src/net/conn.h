@@ -24,6 +24,7 @@
 #include "net/loop.h"
 
 struct conn;
+struct tls_authority;
 struct tls_context;
 
 enum {
@@ -68,6 +69,11 @@ int conn_detach(struct conn *conn, int *ret_fd, void **ret_left, size_t *ret_lef
 
 /* Starts a handshake; on_ready or on_failed follow. The context is kept until the conn is freed. */
 int conn_start_tls_server(struct conn *conn, struct tls_context *context)
+    __attribute__((warn_unused_result));
+/* Right after conn_start_tls_server(): the handshake fails (certificate_required) unless the client
+ * shows a certificate of these CAs. No session is resumed then, so that it is shown each time. 0 or
+ * -ENOMEM. */
+int conn_require_certificate(struct conn *conn, struct tls_authority *authority)
     __attribute__((warn_unused_result));
 /* name: for SNI and for the certificate; an IP literal is checked against the certificate's IP
  * names, without SNI. session_key ("host:port") finds a session to resume; NULL: none. */
@@ -131,5 +137,8 @@ bool conn_tls_resumed(const struct conn *conn);
  * Valid as long as the conn. */
 const char *conn_tls_alpn(const struct conn *conn);
 const char *conn_tls_server_name(const struct conn *conn);
+/* The subject of the certificate that the client has shown and that was checked, as RFC 2253 writes
+ * it, in printable ASCII: malloced. NULL: there is none, or no memory. */
+char *conn_tls_peer_subject(const struct conn *conn) __attribute__((warn_unused_result));
 /* Bytes held in user space for this connection beyond its idle cost (left-overs). */
 size_t conn_buffered(const struct conn *conn);

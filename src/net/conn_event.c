@@ -79,6 +79,14 @@ static void handle_events(struct conn *conn, uint32_t events)
         handle_writable(conn);
 }
 
+static void tell_ready(struct conn *conn)
+{
+    conn->state = CONN_OPEN;
+    conn->blocked = false;
+    if (conn->callbacks)
+        conn->callbacks->on_ready(conn);
+}
+
 static void handle_connected(struct conn *conn, uint32_t events)
 {
     if (conn->write_failed)
@@ -91,10 +99,7 @@ static void handle_connected(struct conn *conn, uint32_t events)
     }
     if (!(events & EPOLLOUT))
         return;
-    conn->state = CONN_OPEN;
-    conn->blocked = false;
-    if (conn->callbacks)
-        conn->callbacks->on_ready(conn);
+    tell_ready(conn);
     if (conn->state == CONN_OPEN && events & READ_EVENTS)
         handle_events(conn, events & READ_EVENTS);
 }
@@ -130,8 +135,10 @@ void conn_announce(struct loop_deferred *deferred)
     struct conn *conn = (struct conn *)(void *)((char *)deferred - offsetof(struct conn, deferred));
     if (conn->state == CONN_HANDSHAKING) {
         conn_tls_step(conn);
-    } else if (conn->state == CONN_CONNECTING) {
+    } else if (conn->state == CONN_CONNECTING && conn->write_failed) {
         conn_tell_failed(conn);
+    } else if (conn->state == CONN_CONNECTING) {
+        tell_ready(conn);
     } else if (conn->state == CONN_OPEN) {
         if (conn->readable && !conn->ended && !conn->read_failed)
             tell_readable(conn);

@@ -93,6 +93,7 @@ void conn_tell_failed(struct conn *conn);
 
 /* conn_option.c */
 void conn_set_option(int fd, int level, int name, int value);
+void conn_set_keepalive(int fd);
 
 /* conn_tls.c */
 void conn_tls_step(struct conn *conn); /* of the handshake */

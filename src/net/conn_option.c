@@ -7,7 +7,7 @@
 #include "net/conn_internal.h"
 
 #define KEEPALIVE_SECONDS 60
-/* An unacknowledged tunnel is dead after this; keepalive's probes count, too (RFC 5482). */
+/* Who acknowledges nothing is dead after this; keepalive's probes count, too (RFC 5482). */
 #define USER_TIMEOUT_MS 120000
 /* Two records: what waits unsent in the kernel is what a small frame has to queue behind. */
 #define NOTSENT_LOWAT 32768
@@ -41,13 +41,18 @@ int conn_fd(const struct conn *conn)
     return conn->watch.fd;
 }
 
-void conn_set_tunnel_options(struct conn *conn)
+void conn_set_keepalive(int fd)
 {
-    int fd = conn->watch.fd;
     conn_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     conn_set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_SECONDS);
     conn_set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_SECONDS / 4);
     conn_set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
+}
+
+void conn_set_tunnel_options(struct conn *conn)
+{
+    int fd = conn->watch.fd;
+    conn_set_keepalive(fd);
     conn_set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT);
 }
 

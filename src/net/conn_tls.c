@@ -181,6 +181,14 @@ int conn_start_tls_server(struct conn *conn, struct tls_context *context)
     return 0;
 }
 
+int conn_require_certificate(struct conn *conn, struct tls_authority *authority)
+{
+    assert(conn->state == CONN_HANDSHAKING && SSL_in_before(conn->ssl));
+    int result = tls_authority_require(authority, conn->ssl);
+    ERR_clear_error();
+    return result < 0 ? -ENOMEM : 0;
+}
+
 /* The name goes into SNI and is what the certificate must be for; an IP literal only the latter
  * (RFC 6066 section 3). */
 static int set_name(struct conn *conn, const char *name)
@@ -371,4 +379,23 @@ const char *conn_tls_server_name(const struct conn *conn)
                            ? SSL_get_servername(conn->ssl, TLSEXT_NAMETYPE_host_name)
                            : NULL;
     return name ? name : "";
+}
+
+char *conn_tls_peer_subject(const struct conn *conn)
+{
+    bool is_checked =
+        conn->ssl && SSL_is_server(conn->ssl) && (SSL_get_verify_mode(conn->ssl) & SSL_VERIFY_PEER);
+    X509 *certificate = is_checked ? SSL_get0_peer_certificate(conn->ssl) : NULL;
+    if (!certificate)
+        return NULL;
+    char *bytes = NULL, *text = NULL;
+    BIO *bio = BIO_new(BIO_s_mem());
+    if (bio &&
+        X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) >= 0) {
+        long length = BIO_get_mem_data(bio, &bytes);
+        text = strndup(length > 0 ? bytes : "", length > 0 ? (size_t)length : 0);
+    }
+    BIO_free(bio);
+    ERR_clear_error();
+    return text;
 }

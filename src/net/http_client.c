@@ -1,52 +1,28 @@
 #include "net/http_client.h"
 
-#include <curl/curl.h>
 #include <errno.h>
-#include <openssl/ssl.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <utlist.h>
 
-#include "net/poll.h"
-#include "net/timer.h"
-
-/* Kept open for the next request: the calls are to one or two servers. */
-#define CONNECTIONS_KEPT 4L
+#include "net/transfer.h"
 
 struct http_request {
-    struct http_request *next, *prev;
-    struct http_client *client;
-    CURL *easy; /* NULL once its result is known */
+    struct transfer transfer;
     http_client_on_done *on_done;
     void *user;
-    struct loop_deferred delivery;
-    char *body; /* NUL-terminated */
-    size_t length;
-    bool is_too_long;
-    int status;
-    char error[CURL_ERROR_SIZE];
+    struct curl_slist *headers;
+    char *body; /* of the answer, NUL-terminated */
+    size_t length, most;
+    char too_long[64];
 };
 
 struct http_client {
-    struct loop *loop;
-    CURLM *multi;
-    X509_STORE *authorities;
-    struct timer timer;
-    struct http_request *requests;
+    struct transfers *transfers;
 };
 
 #define CONTAINER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-
-static void library_init(void)
-{
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 char *http_client_escape(const char *text)
 {
@@ -74,13 +50,8 @@ char *http_client_escape(const char *text)
 
 static void request_free(struct http_request *request)
 {
-    struct http_client *client = request->client;
-    DL_DELETE(client->requests, request);
-    loop_undefer(client->loop, &request->delivery);
-    if (request->easy) {
-        curl_multi_remove_handle(client->multi, request->easy);
-        curl_easy_cleanup(request->easy);
-    }
+    transfer_end(&request->transfer);
+    curl_slist_free_all(request->headers);
     free(request->body);
     free(request);
 }
@@ -92,134 +63,25 @@ void http_client_cancel(struct http_request *request)
     }
 }
 
-/* At the end of the turn, outside of libcurl: the callback may do anything to request and client.
- */
-static void request_deliver(struct loop_deferred *delivery)
+/* The callback may do anything to the client. */
+static void request_done(struct transfer *transfer)
 {
-    struct http_request *request = CONTAINER(delivery, struct http_request, delivery);
-    struct http_request done = *request;
-    request->body = NULL;
+    struct http_request *request = CONTAINER(transfer, struct http_request, transfer);
+    bool is_whole = transfer->code == CURLE_OK;
+    request->on_done(request->user, is_whole ? (int)transfer->status : -1,
+                     is_whole && request->body ? request->body : "", is_whole ? request->length : 0,
+                     transfer->error);
     request_free(request);
-    done.on_done(done.user, done.status, done.body ? done.body : "", done.length, done.error);
-    free(done.body);
 }
-
-/* libcurl's own words only where they name no more than the host: elsewhere they might cite a URL.
- */
-static void describe_error(struct http_request *request, CURLcode code)
-{
-    if (request->is_too_long) {
-        snprintf(request->error, sizeof(request->error), "the answer is longer than %d bytes",
-                 HTTP_CLIENT_BODY_MAX);
-        return;
-    }
-    switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
-        if (request->error[0]) {
-            return;
-        }
-        break;
-    default:
-        break;
-    }
-    snprintf(request->error, sizeof(request->error), "%s", curl_easy_strerror(code));
-}
-
-static void request_finish(struct http_request *request, CURLcode code)
-{
-    long status = 0;
-    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_multi_remove_handle(request->client->multi, request->easy);
-    curl_easy_cleanup(request->easy);
-    request->easy = NULL;
-    if (code == CURLE_OK) {
-        request->status = (int)status;
-        request->error[0] = 0;
-    } else {
-        request->status = -1;
-        request->length = 0;
-        if (request->body) {
-            request->body[0] = 0;
-        }
-        describe_error(request, code);
-    }
-    loop_defer(request->client->loop, &request->delivery);
-}
-
-static void client_collect(struct http_client *client)
-{
-    CURLMsg *message;
-    int left;
-    while ((message = curl_multi_info_read(client->multi, &left))) {
-        if (message->msg == CURLMSG_DONE) {
-            struct http_request *request = NULL;
-            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
-            request_finish(request, message->data.result);
-        }
-    }
-}
-
-/* ---- libcurl on the loop ---- */
-
-static void socket_ready(void *user, int fd, bool readable, bool writable)
-{
-    struct http_client *client = user;
-    int running;
-    curl_multi_socket_action(client->multi, fd,
-                             (readable ? CURL_CSELECT_IN : 0) | (writable ? CURL_CSELECT_OUT : 0),
-                             &running);
-    client_collect(client);
-}
-
-static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user)
-{
-    struct http_client *client = user;
-    struct poll *poll = socket_user;
-    if (what == CURL_POLL_REMOVE) {
-        poll_close(poll);
-        curl_multi_assign(client->multi, fd, NULL);
-        return 0;
-    }
-    if (!poll) {
-        if (poll_open(client->loop, fd, socket_ready, client, &poll) != 0) {
-            return -1; /* libcurl fails what is under way */
-        }
-        curl_multi_assign(client->multi, fd, poll);
-    }
-    poll_want(poll, what & CURL_POLL_IN, what & CURL_POLL_OUT);
-    return 0;
-}
-
-static void timer_run(struct timer *timer)
-{
-    struct http_client *client = CONTAINER(timer, struct http_client, timer);
-    int running;
-    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    client_collect(client);
-}
-
-static int timer_wanted(CURLM *multi, long milliseconds, void *user)
-{
-    struct http_client *client = user;
-    if (milliseconds < 0) {
-        timer_stop(&client->timer);
-    } else {
-        timer_start(&client->timer, loop_now(client->loop) + (uint64_t)milliseconds * 1000);
-    }
-    return 0;
-}
-
-/* ---- requests ---- */
 
 static size_t body_received(char *bytes, size_t size, size_t count, void *user)
 {
     struct http_request *request = user;
     size_t length = size * count;
-    if (length > HTTP_CLIENT_BODY_MAX - request->length) {
-        request->is_too_long = true;
+    if (length > request->most - request->length) {
+        snprintf(request->too_long, sizeof(request->too_long),
+                 "the answer is longer than %zu bytes", request->most);
+        request->transfer.fail = request->too_long;
         return CURL_WRITEFUNC_ERROR;
     }
     char *grown = realloc(request->body, request->length + length + 1);
@@ -233,75 +95,146 @@ static size_t body_received(char *bytes, size_t size, size_t count, void *user)
     return length;
 }
 
-/* As libcurl's own, and not to be inherited by children. */
-static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+/* ---- requests ---- */
+
+static bool is_line(const char *text)
 {
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ' || *text == 127) {
+            return false;
+        }
+    }
+    return true;
 }
 
-/* What OpenSSL trusts by default is read once a client, not once a handshake (libcurl has a default
- * of its own, which SSL_CERT_FILE doesn't change). */
-static CURLcode trust_authorities(CURL *easy, void *context, void *user)
+/* "Name: value", and no more than that for libcurl ("Name;" and "Name:" mean something to it). */
+static bool is_header(const char *header)
 {
-    struct http_client *client = user;
-    SSL_CTX_set1_cert_store(context, client->authorities);
-    return CURLE_OK;
+    const char *colon = strchr(header, ':');
+    return colon && colon != header && colon[1] == ' ' && colon[2] && is_line(header) &&
+           strcspn(header, " ;") > (size_t)(colon - header);
+}
+
+static bool are_possible(const struct http_client_options *options)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const char *method = options->method;
+    if ((method && (!*method || method[strspn(method, letters)])) ||
+        (options->content_type && !is_line(options->content_type))) {
+        return false;
+    }
+    for (const char *const *header = options->headers; header && *header; header++) {
+        if (!is_header(*header)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int append_header(struct http_request *request, const char *name, const char *value)
+{
+    char *header = NULL;
+    if (asprintf(&header, "%s%s", name, value) < 0) {
+        return -ENOMEM;
+    }
+    struct curl_slist *grown = curl_slist_append(request->headers, header);
+    free(header);
+    if (!grown) {
+        return -ENOMEM;
+    }
+    request->headers = grown;
+    return 0;
+}
+
+static int request_configure_headers(struct http_request *request,
+                                     const struct http_client_options *options, bool has_body)
+{
+    int error = 0;
+    if (!options->form && has_body) {
+        /* without a value, libcurl's own for forms stays away */
+        error = append_header(request, options->content_type ? "Content-Type: " : "Content-Type:",
+                              options->content_type ? options->content_type : "");
+    }
+    if (!error && has_body) {
+        error = append_header(request, "Expect:", ""); /* nor is there a wait for a "100" */
+    }
+    for (const char *const *header = options->headers; !error && header && *header; header++) {
+        error = append_header(request, *header, "");
+    }
+    if (!error && curl_easy_setopt(request->transfer.easy, CURLOPT_HTTPHEADER, request->headers)) {
+        error = -ENOMEM;
+    }
+    return error;
+}
+
+#define SET(option, value) (code = code ? code : curl_easy_setopt(easy, option, value))
+
+/* A body makes it a POST for libcurl; what it is called is another matter. Methods that are about a
+ * body send an empty one rather than none. */
+static CURLcode request_configure_method(struct http_request *request,
+                                         const struct http_client_options *options, bool has_body)
+{
+    CURL *easy = request->transfer.easy;
+    const char *method = options->method;
+    CURLcode code = CURLE_OK;
+    if (options->form) {
+        SET(CURLOPT_COPYPOSTFIELDS, options->form);
+    } else if (has_body) {
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(options->body ? options->body_length : 0));
+        SET(CURLOPT_COPYPOSTFIELDS, options->body ? options->body : "");
+    }
+    if (method && strcmp(method, "HEAD") == 0) {
+        SET(CURLOPT_NOBODY, 1L);
+    } else if (method) {
+        SET(CURLOPT_CUSTOMREQUEST, method);
+    }
+    return code;
 }
 
 static int request_configure(struct http_request *request,
                              const struct http_client_options *options)
 {
-    CURL *easy = request->easy;
-    long milliseconds = (long)((options->timeout + 999) / 1000);
-    CURLcode code = CURLE_OK;
-#define SET(option, value) (code = code ? code : curl_easy_setopt(easy, option, value))
+    CURL *easy = request->transfer.easy;
+    const char *method = options->method;
+    bool has_body =
+        options->form || options->body ||
+        (method && (!strcmp(method, "POST") || !strcmp(method, "PUT") || !strcmp(method, "PATCH")));
+    CURLcode code = request_configure_method(request, options, has_body);
     SET(CURLOPT_URL, options->url);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_NOSIGNAL, 1L);   /* libcurl would use SIGALRM, and a process has only one */
-    SET(CURLOPT_QUICK_EXIT, 1L); /* or giving up would wait, here, for the thread that looks up */
-    SET(CURLOPT_TIMEOUT_MS, milliseconds);
-    SET(CURLOPT_PRIVATE, request);
-    SET(CURLOPT_ERRORBUFFER, request->error);
     SET(CURLOPT_WRITEFUNCTION, body_received);
     SET(CURLOPT_WRITEDATA, request);
-    SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    SET(CURLOPT_CAINFO, NULL);
-    SET(CURLOPT_CAPATH, NULL);
-    SET(CURLOPT_SSL_CTX_FUNCTION, trust_authorities);
-    SET(CURLOPT_SSL_CTX_DATA, request->client);
-    /* libcurl's store isn't used, so there is nothing to keep (it would be ours, shared and grown)
-     */
-    SET(CURLOPT_CA_CACHE_TIMEOUT, 0L);
-    if (options->form) {
-        SET(CURLOPT_COPYPOSTFIELDS, options->form);
-    }
     if (options->user) {
         SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         SET(CURLOPT_USERNAME, options->user);
         SET(CURLOPT_PASSWORD, options->password ? options->password : "");
     }
-#undef SET
-    return code == CURLE_OK ? 0 : -ENOMEM;
+    if (options->unix_path) {
+        SET(CURLOPT_UNIX_SOCKET_PATH, options->unix_path);
+        SET(CURLOPT_PROXY, "");
+    }
+    return code ? -ENOMEM : request_configure_headers(request, options, has_body);
 }
 
 int http_client_start(struct http_client *client, const struct http_client_options *options,
                       http_client_on_done *on_done, void *user, struct http_request **ret_request)
 {
+    if (!are_possible(options)) {
+        return -EINVAL;
+    }
     struct http_request *request = calloc(1, sizeof(*request));
     if (!request) {
         return -ENOMEM;
     }
-    request->client = client;
     request->on_done = on_done;
     request->user = user;
-    request->delivery.run = request_deliver;
-    DL_APPEND(client->requests, request);
-    request->easy = curl_easy_init();
-    /* Adding only starts libcurl's timer: nothing is reported before this returns. */
-    if (!request->easy || request_configure(request, options) != 0 ||
-        curl_multi_add_handle(client->multi, request->easy) != CURLM_OK) {
+    request->most = options->answer_max ? options->answer_max : HTTP_CLIENT_BODY_MAX;
+    request->transfer.on_done = request_done;
+    if (transfer_prepare(client->transfers, &request->transfer, options->timeout,
+                         options->ca_file) != 0 ||
+        request_configure(request, options) != 0 || transfer_start(&request->transfer) != 0) {
         request_free(request);
         return -ENOMEM;
     }
@@ -311,35 +244,15 @@ int http_client_start(struct http_client *client, const struct http_client_optio
 
 /* ---- clients ---- */
 
-static int client_configure(struct http_client *client)
-{
-    client->multi = curl_multi_init();
-    client->authorities = X509_STORE_new();
-    if (!client->multi || !client->authorities) {
-        return -ENOMEM;
-    }
-    /* No CA at all is no error here: then every https request says so. */
-    (void)X509_STORE_set_default_paths(client->authorities);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
-    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
-    return 0;
-}
-
 int http_client_new(struct loop *loop, struct http_client **ret_client)
 {
-    (void)pthread_once(&library_once, library_init);
     struct http_client *client = calloc(1, sizeof(*client));
     if (!client) {
         return -ENOMEM;
     }
-    client->loop = loop;
-    timer_init(&client->timer, loop, timer_run);
-    int error = client_configure(client);
+    int error = transfers_new(loop, &client->transfers);
     if (error) {
-        http_client_free(client);
+        free(client);
         return error;
     }
     *ret_client = client;
@@ -348,14 +261,13 @@ int http_client_new(struct loop *loop, struct http_client **ret_client)
 
 void http_client_free(struct http_client *client)
 {
+    struct transfer *transfer;
     if (!client) {
         return;
     }
-    while (client->requests) {
-        request_free(client->requests);
+    while ((transfer = transfers_first(client->transfers))) {
+        request_free(CONTAINER(transfer, struct http_request, transfer));
     }
-    curl_multi_cleanup(client->multi); /* closes kept connections through socket_wanted() */
-    timer_stop(&client->timer);
-    X509_STORE_free(client->authorities);
+    transfers_free(client->transfers);
     free(client);
 }

@@ -21,11 +21,20 @@ struct http_client_options {
     const char *user; /* basic auth, or NULL */
     const char *password;
     uint64_t timeout; /* microseconds for the whole of it; 0: none */
+    /* All of these may be left out. */
+    const char *method; /* letters; NULL: POST with a form or a body, else GET */
+    const void *body;   /* instead of a form */
+    size_t body_length;
+    const char *content_type;   /* of the body */
+    const char *const *headers; /* "Name: value" each, NULL at the end */
+    size_t answer_max;          /* bytes; 0: HTTP_CLIENT_BODY_MAX */
+    const char *ca_file;        /* PEM: who is trusted instead of the system's CAs */
+    const char *unix_path; /* of a socket to connect to, instead of the URL's host; no proxy then */
 };
 
 /* status: the HTTP status, or -1 when there was no (whole) answer; error is a sentence without
- * secrets then, and "" else. body: at most HTTP_CLIENT_BODY_MAX bytes, NUL-terminated beyond
- * length, borrowed until return. */
+ * secrets then, and "" else. body: at most answer_max bytes, NUL-terminated beyond length, borrowed
+ * until return. */
 typedef void http_client_on_done(void *user, int status, const char *body, size_t length,
                                  const char *error);
 
@@ -35,7 +44,8 @@ int http_client_new(struct loop *loop, struct http_client **ret_client)
     __attribute__((warn_unused_result));
 void http_client_free(
     struct http_client *client); /* open requests are dropped without a callback; NULL is fine */
-/* Options are copied. 0 or -ENOMEM. on_done never comes before this returns. */
+/* Options are copied. 0, -ENOMEM, or -EINVAL: a method, a content type or a header that would be
+ * something else on the wire (line breaks, say). on_done never comes before this returns. */
 int http_client_start(struct http_client *client, const struct http_client_options *options,
                       http_client_on_done *on_done, void *user, struct http_request **ret_request)
     __attribute__((warn_unused_result));

@@ -1,6 +1,22 @@
 #include "net/relay.h"
 
+#include <assert.h>
+#include <string.h>
+
 #include "net/conn.h"
+
+/* Four frames of 16 KiB: the same as a corked connection sends at once. */
+#define GATHER_SIZE 65536
+/* Smaller pieces aren't of a bulk, and aren't kept waiting. */
+#define GATHER_LEAST 4096
+
+/* One relay of a thread gathers at a time, so one buffer a thread is enough. */
+static _Thread_local struct {
+    struct relay *relay; /* NULL: nothing is kept */
+    size_t size;
+    bool on;
+    char bytes[GATHER_SIZE];
+} gather;
 
 void relay_init(struct relay *relay, const struct relay_active_ops *active,
                 const struct relay_owner_ops *owner)
@@ -10,6 +26,8 @@ void relay_init(struct relay *relay, const struct relay_active_ops *active,
 
 void relay_deinit(struct relay *relay)
 {
+    if (gather.relay == relay)
+        gather.relay = NULL;
     fifo_deinit(&relay->spill);
     relay->passive_end = NULL;
     relay->over = true;
@@ -68,16 +86,12 @@ void relay_join(struct relay *relay, const struct relay_passive_ops *passive, vo
         relay->active->ready(relay);
 }
 
-void relay_push(struct relay *relay, const void *bytes, size_t length)
+static void push(struct relay *relay, const char *bytes, size_t length)
 {
     size_t written = 0;
-    if (relay->over) {
-        relay->active->consumed(relay, length);
-        return;
-    }
     while (relay->passive_end && !relay->spill.size && written < length) {
-        ssize_t taken = relay->passive->write(relay->passive_end, (const char *)bytes + written,
-                                              length - written);
+        ssize_t taken =
+            relay->passive->write(relay->passive_end, bytes + written, length - written);
         if (taken == CONN_WAIT)
             break;
         if (taken < 0) {
@@ -86,8 +100,7 @@ void relay_push(struct relay *relay, const void *bytes, size_t length)
         }
         written += (size_t)taken;
     }
-    if (written < length &&
-        fifo_push(&relay->spill, (const char *)bytes + written, length - written) < 0) {
+    if (written < length && fifo_push(&relay->spill, bytes + written, length - written) < 0) {
         fail(relay, "buffer");
         return;
     }
@@ -95,8 +108,71 @@ void relay_push(struct relay *relay, const void *bytes, size_t length)
         relay->active->consumed(relay, written);
 }
 
+/* --- Gathering --- */
+
+static void flush_gathered(void)
+{
+    struct relay *relay = gather.relay;
+    if (!relay)
+        return;
+    gather.relay = NULL;
+    push(relay, gather.bytes, gather.size);
+}
+
+void relay_flush(struct relay *relay)
+{
+    if (gather.relay == relay)
+        flush_gathered();
+}
+
+void relay_gather_begin(void)
+{
+    assert(!gather.on);
+    gather.on = true;
+}
+
+void relay_gather_end(void)
+{
+    gather.on = false;
+    flush_gathered();
+}
+
+/* False when the bytes are to be written now. What was kept is written before, in order. */
+static bool keep(struct relay *relay, const void *bytes, size_t length)
+{
+    bool is_kept = gather.on && relay->gathers && relay->passive_end && !relay->spill.size &&
+                   length >= GATHER_LEAST && length <= GATHER_SIZE;
+    if (gather.relay && (gather.relay != relay || !is_kept || gather.size + length > GATHER_SIZE)) {
+        flush_gathered();
+        is_kept = is_kept && !relay->over && !relay->spill.size;
+    }
+    if (!is_kept)
+        return false;
+    if (!gather.relay)
+        gather.size = 0;
+    memcpy(gather.bytes + gather.size, bytes, length);
+    gather.size += length;
+    gather.relay = relay;
+    return true;
+}
+
+void relay_push(struct relay *relay, const void *bytes, size_t length)
+{
+    if (relay->over) {
+        relay->active->consumed(relay, length);
+        return;
+    }
+    if (keep(relay, bytes, length))
+        return;
+    if (relay->over)
+        relay->active->consumed(relay, length);
+    else
+        push(relay, bytes, length);
+}
+
 void relay_push_end(struct relay *relay)
 {
+    relay_flush(relay);
     relay->push_ended = true;
     settle(relay);
 }

@@ -54,6 +54,7 @@ struct relay {
     bool pull_ended; /* the passive end has no more */
     bool shut_down;  /* the passive end was told */
     bool over;       /* done or failed was called: nothing more is */
+    bool gathers;    /* the owner's, after relay_init(): relay_gather_begin() may hold its pushes */
 };
 
 void relay_init(struct relay *relay, const struct relay_active_ops *active,
@@ -67,6 +68,16 @@ void relay_deinit(struct relay *relay);
 void relay_push(struct relay *relay, const void *bytes, size_t length);
 void relay_push_end(struct relay *relay);
 size_t relay_pull(struct relay *relay, void *buffer, size_t capacity);
+
+/* From now until the end, what this thread pushes to one relay that `gathers` in pieces of some
+ * size is kept until it is as much as one write should have, another relay's turn comes, or the
+ * end: a wake-up of who reads it, and a walk through TCP, for several records instead of one each.
+ * Such a push is consumed, done or failed only then; the owner has to stand that from within
+ * relay_gather_end() and another relay's relay_push(). */
+void relay_gather_begin(void);
+void relay_gather_end(void);
+/* Writes at once what was kept of this one. */
+void relay_flush(struct relay *relay);
 
 /* From the passive end's readiness. */
 void relay_readable(struct relay *relay);

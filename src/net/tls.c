@@ -323,6 +323,9 @@ static int set_client_rules(struct tls_context *context, const struct tls_client
     } else if (load_trust(ssl, options, error, size) < 0) {
         return -1;
     }
+    const struct tls_certificate_file files = {options->certificate_file, options->key_file, NULL};
+    if (options->certificate_file && tls_pair_load(ssl, &files, error, size) < 0)
+        return -1;
     if (options->alpn) {
         if (set_protocols(context, options->alpn, error, size) < 0)
             return -1;

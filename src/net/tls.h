@@ -32,6 +32,15 @@ int tls_certificates_load(const struct tls_certificate_file *files, size_t count
 struct tls_certificates *tls_certificates_ref(struct tls_certificates *certificates);
 void tls_certificates_unref(struct tls_certificates *certificates); /* NULL is fine */
 
+/* CAs whose certificates a server wants to see (conn_require_certificate()). Immutable, counted by
+ * reference. pem: one certificate or more; each is trusted as it stands, self-signed or not. 0, or
+ * -1 with a sentence. */
+struct tls_authority;
+int tls_authority_new(const char *pem, struct tls_authority **ret_authority, char *error,
+                      size_t error_size) __attribute__((warn_unused_result));
+struct tls_authority *tls_authority_ref(struct tls_authority *authority);
+void tls_authority_unref(struct tls_authority *authority); /* NULL is fine */
+
 struct tls_server_options {
     const char *certificate_file; /* PEM chain, leaf first */
     const char *key_file;         /* PEM */
@@ -46,9 +55,11 @@ struct tls_server_options {
 };
 
 struct tls_client_options {
-    const char *ca_file;    /* PEM trusted instead of the system's; NULL: the system's,
-                               SSL_CERT_FILE/_DIR honoured */
-    const char *ca_pem;     /* the same as PEM text, for PROXY_CERT; NULL: none */
+    const char *ca_file; /* PEM trusted instead of the system's; NULL: the system's,
+                            SSL_CERT_FILE/_DIR honoured */
+    const char *ca_pem;  /* the same as PEM text, for PROXY_CERT; NULL: none */
+    /* What is shown to a server that asks for a certificate: PEM chain and key; NULL: nothing. */
+    const char *certificate_file, *key_file;
     const char *pin_sha256; /* 64 hex digits: the server's certificate or its public key (SPKI) has
                                this SHA-256; then neither chain nor name are checked. NULL: none */
     bool insecure;          /* neither chain nor name are checked: --upstream-insecure */

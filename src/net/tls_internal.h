@@ -29,6 +29,11 @@ FILE *tls_error_open(const char *what, const char *file, char *error, size_t siz
 /* Puts a certificate chain and its key into a context of OpenSSL's. 0, or -1 with a sentence. */
 int tls_pair_load(SSL_CTX *ssl, const struct tls_certificate_file *files, char *error, size_t size);
 
+/* tls_authority.c */
+/* A server's handshake that is about to begin fails without a certificate of theirs. 0 or -1. */
+int tls_authority_require(struct tls_authority *authority, SSL *ssl)
+    __attribute__((warn_unused_result));
+
 /* tls_certificates.c */
 /* Lets a server's context choose among them; they must live as long. */
 void tls_certificates_install(struct tls_certificates *certificates, SSL_CTX *ssl);

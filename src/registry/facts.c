@@ -31,9 +31,15 @@ bool socket_type_has_host(enum socket_type type)
     return type != SOCKET_TLS && type != SOCKET_TCP;
 }
 
+bool tunnel_ref_is_same(const struct tunnel_ref *a, const struct tunnel_ref *b)
+{
+    return a->node == b->node && a->worker == b->worker && a->slot == b->slot &&
+           a->generation == b->generation;
+}
+
 struct socket_facts socket_facts_values(const struct socket_facts *facts)
 {
-    return (struct socket_facts){
+    struct socket_facts values = {
         .id = facts->id,
         .type = facts->type,
         .owner = facts->owner,
@@ -43,7 +49,13 @@ struct socket_facts socket_facts_values(const struct socket_facts *facts)
         .created = facts->created,
         .https_only = facts->https_only,
         .host_header = facts->host_header,
+        .description = facts->description,
+        .access = facts->access,
+        .cloud_authentication = facts->cloud_authentication,
+        .load = facts->load,
     };
+    memcpy(values.uuid, facts->uuid, sizeof values.uuid);
+    return values;
 }
 
 struct socket_facts *socket_facts_new(const struct socket_facts *values)
@@ -53,16 +65,22 @@ struct socket_facts *socket_facts_new(const struct socket_facts *values)
         return NULL;
     atomic_init(&facts->references, 1);
     facts->id = values->id;
+    memcpy(facts->uuid, values->uuid, sizeof facts->uuid);
     facts->type = values->type;
     facts->port = values->port;
     facts->created = values->created;
     facts->https_only = values->https_only;
+    facts->cloud_authentication = values->cloud_authentication;
     facts->owner = strdup(values->owner);
+    facts->description = values->description ? strdup(values->description) : NULL;
+    facts->access = values->access ? socket_access_copy(values->access) : NULL;
+    facts->load = values->load ? socket_load_ref(values->load) : socket_load_new();
     facts->name = strdup(values->name);
     facts->hostname = strdup(values->hostname);
     facts->host_header = values->host_header ? strdup(values->host_header) : NULL;
-    if (!facts->owner || !facts->name || !facts->hostname ||
-        (values->host_header && !facts->host_header)) {
+    if (!facts->load || !facts->owner || !facts->name || !facts->hostname ||
+        (values->host_header && !facts->host_header) ||
+        (values->description && !facts->description) || (values->access && !facts->access)) {
         socket_facts_unref(facts);
         return NULL;
     }
@@ -83,6 +101,9 @@ void socket_facts_unref(struct socket_facts *facts)
     free(facts->name);
     free(facts->hostname);
     free(facts->host_header);
+    free(facts->description);
+    socket_access_free(facts->access);
+    socket_load_unref(facts->load);
     free(facts);
 }
 

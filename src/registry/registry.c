@@ -108,6 +108,10 @@ void registry_publish(struct registry *registry, enum registry_change_kind kind,
                       struct socket_facts *facts, struct presence *presence)
 {
     const struct registry_change change = {kind, facts, presence};
+    struct owner_node *owner = registry_index_find_owner(registry, facts->owner);
+    registry->version++;
+    if (owner)
+        owner->version = registry->version;
     registry->callbacks.on_change(registry->user, &change);
 }
 
@@ -128,6 +132,11 @@ void registry_commit(struct registry *registry, struct socket_facts *facts)
         entry->host = entry->host_wanted;
         entry->host_wanted = NULL;
     }
+    if (entry->name_wanted) {
+        registry_index_remove_name(registry, entry->name);
+        entry->name = entry->name_wanted;
+        entry->name_wanted = NULL;
+    }
     socket_facts_unref(entry->facts);
     entry->facts = entry->wanted;
     entry->wanted = NULL;
@@ -137,16 +146,22 @@ void registry_commit(struct registry *registry, struct socket_facts *facts)
 void registry_cancel(struct registry *registry, struct socket_facts *facts)
 {
     struct entry *entry = find_reserved(registry, facts);
-    if (!entry)
-        return;
+    if (entry)
+        registry_cancel_entry(registry, entry);
+}
+
+void registry_cancel_entry(struct registry *registry, struct entry *entry)
+{
     if (!entry->facts) {
         if (entry->port)
-            (void)registry->callbacks.on_port(registry->user, facts, false);
+            (void)registry->callbacks.on_port(registry->user, entry->wanted, false);
         registry_index_remove(registry, entry);
         return;
     }
     registry_index_remove_host(registry, entry->host_wanted);
     entry->host_wanted = NULL;
+    registry_index_remove_name(registry, entry->name_wanted);
+    entry->name_wanted = NULL;
     socket_facts_unref(entry->wanted);
     entry->wanted = NULL;
 }
@@ -167,7 +182,8 @@ int registry_load(struct registry *registry, struct socket_facts *facts)
         registry_index_find_name(registry, facts->owner, facts->name) ||
         (socket_type_has_host(facts->type) &&
          registry_index_find_host(registry, facts->hostname)) ||
-        (facts->port && registry_index_has_port(registry, facts->port)))
+        (facts->port && registry_index_has_port(registry, facts->port)) ||
+        (*facts->uuid && registry_index_find_uuid(registry, facts->uuid)))
         return REGISTRY_TAKEN;
     struct socket_facts *ours = at_domain(registry, facts);
     struct entry *entry = ours ? registry_index_add(registry, ours) : NULL;

@@ -6,7 +6,7 @@
  * visitor accepted after a change finds it.
  *
  * Facts and presences are shared between threads: they are counted by reference, and but for a
- * presence's `busy` nothing in them changes.
+ * presence's `busy` and a socket's load nothing in them changes.
  */
 #pragma once
 
@@ -15,10 +15,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REGISTRY_HOST_MAX     253 /* a host name, RFC 1035 */
-#define REGISTRY_NAME_MAX     64  /* what people call a socket, bytes of UTF-8 */
-#define REGISTRY_INSTANCE_MAX 64
-#define REGISTRY_OWNER_MAX    128
+#include "registry/access.h"
+#include "registry/load.h"
+#include "registry/uuid.h"
+
+#define REGISTRY_HOST_MAX        253 /* a host name, RFC 1035 */
+#define REGISTRY_NAME_MAX        64  /* what people call a socket, bytes of UTF-8 */
+#define REGISTRY_INSTANCE_MAX    64
+#define REGISTRY_OWNER_MAX       128
+#define REGISTRY_DESCRIPTION_MAX 1024 /* bytes of UTF-8 */
 
 enum socket_type { SOCKET_HTTP, SOCKET_HTTPS, SOCKET_TLS, SOCKET_TCP, SOCKET_PASSTHROUGH };
 /* "http", "https", "tls", "tcp", "passthrough"; -1 for any other text. */
@@ -33,18 +38,24 @@ struct tunnel_ref {
     uint16_t worker;
     uint32_t slot, generation;
 };
+bool tunnel_ref_is_same(const struct tunnel_ref *a, const struct tunnel_ref *b);
 
 /* What is known and kept of a socket, whether online or not. Immutable. */
 struct socket_facts {
     atomic_int references;
-    uint64_t id; /* in the store; never reused */
+    uint64_t id;          /* in the store; never reused */
+    char uuid[UUID_SIZE]; /* what people and the API call it; never changes; "": none */
     enum socket_type type;
     char *owner, *name;
+    char *description; /* or NULL */
     char *hostname;    /* lower case, without a dot at the end; for tls and tcp the edge domain */
     uint16_t port;     /* tls and tcp: its own; else 0 */
     uint64_t created;  /* seconds since 1970 */
     bool https_only;   /* plain HTTP is redirected */
     char *host_header; /* what the service gets as Host; NULL: what the visitor sent */
+    struct socket_access *access; /* NULL: everybody may visit */
+    bool cloud_authentication;    /* always false */
+    struct socket_load *load;     /* goes on as the facts change; in values, NULL: a new one */
 };
 
 /* One tunnel that serves one socket. */
@@ -60,8 +71,8 @@ struct presence {
 /* What is in it, but for the count of references, which other threads change: to be altered, and
  * given to socket_facts_new(). The strings are borrowed. */
 struct socket_facts socket_facts_values(const struct socket_facts *facts);
-/* A copy of the values and their strings, with one reference; host_header may be NULL. NULL: no
- * memory. */
+/* A copy of the values, their strings and their access, with one reference; description,
+ * host_header and access may be NULL. NULL: no memory. */
 struct socket_facts *socket_facts_new(const struct socket_facts *values)
     __attribute__((warn_unused_result));
 struct socket_facts *socket_facts_ref(struct socket_facts *facts);
@@ -132,6 +143,10 @@ enum registry_error {
     REGISTRY_MEMORY = -7,   /* "OUT_OF_MEMORY" */
     REGISTRY_STORE = -8,    /* "STORE_FAILED": not by the registry itself; for who stores */
     REGISTRY_DRAINING = -9, /* "DRAINING": the same; the server is about to stop */
+    REGISTRY_BUSY = -10,    /* "BUSY": another change of this socket is on its way to disk */
+    REGISTRY_UNKNOWN = -11, /* "UNKNOWN_SOCKET" */
+    REGISTRY_SCOPE = -12,   /* "TOKEN_SCOPE": not by the registry itself; for who knows the token */
+    REGISTRY_NO_HTTPS = -13, /* "NO_HTTPS": the same; what was asked for needs an HTTPS listener */
 };
 const char *registry_error_name(int error);
 const char *registry_error_text(int error); /* a sentence for the agent's user */
@@ -143,7 +158,9 @@ struct socket_claim {
     enum socket_type type;
     const char *hostname; /* asked for, or NULL: made up (two words and four digits) */
     bool https_only;
-    const char *host_header; /* or NULL */
+    const char *host_header;            /* or NULL */
+    const char *description;            /* NULL: none, or as it was */
+    const struct socket_access *access; /* NULL: everybody, or as it was */
 };
 
 /* The owner's socket: that of the host name asked for, else that of this name, else a new one. One
@@ -184,6 +201,37 @@ int registry_online(struct registry *registry, const struct socket_facts *facts,
     __attribute__((warn_unused_result));
 /* The tunnel is gone: it serves nothing any more. Unknown ones are fine. */
 void registry_offline(struct registry *registry, struct tunnel_ref ref);
+/* New facts for a committed socket of that id: its name, description, access, https_only,
+ * host_header, and http or https may be others; REGISTRY_NOT_ALLOWED when anything else is.
+ * They are reserved as registry_claim() does it: store them, then registry_commit() (REGISTRY_PUT
+ * goes out) or registry_cancel(). Takes a reference. 0, REGISTRY_UNKNOWN, REGISTRY_BUSY (something
+ * is reserved already: ask again when it is committed or cancelled), REGISTRY_TAKEN (the owner has
+ * another socket of that name), REGISTRY_OTHER_TYPE, REGISTRY_BAD_NAME or REGISTRY_MEMORY. */
+int registry_reserve(struct registry *registry, struct socket_facts *facts)
+    __attribute__((warn_unused_result));
+/* The same, and REGISTRY_PUT goes out at once: for who has stored them already, or needn't. An
+ * agent's claim that is made between the store's put and this one would undo it: who stores had
+ * better reserve first. */
+int registry_change(struct registry *registry, struct socket_facts *facts)
+    __attribute__((warn_unused_result));
+/* It is no more: what is reserved of it is cancelled, its presences end (REGISTRY_OFFLINE), its
+ * port closes (on_port), REGISTRY_REMOVE goes out; its tunnels stay. 0 or REGISTRY_UNKNOWN.
+ *
+ * Remove here first, then from the store: a claim meanwhile makes a new socket, and the store keeps
+ * the order. When the store fails, registry_load() brings it back, without its presences. */
+int registry_remove(struct registry *registry, uint64_t id) __attribute__((warn_unused_result));
+/* Of committed sockets; borrowed. NULL: there is none. */
+struct socket_facts *registry_find_id(const struct registry *registry, uint64_t id);
+struct socket_facts *registry_find_uuid(const struct registry *registry, const char *uuid);
+/* Every committed socket of an owner (NULL: of all), in the order of their ids (NULL: of their
+ * making). presences: how many tunnels serve it. `each` changes nothing in the registry. */
+void registry_each_of(const struct registry *registry, const char *owner,
+                      void (*each)(void *user, struct socket_facts *facts, size_t presences),
+                      void *user);
+/* Another number whenever anything that registry_each_of() tells has changed; 0: the owner has no
+ * socket. NULL: of all. */
+uint64_t registry_version(const struct registry *registry, const char *owner);
+
 /* The presence for a visitor of a port, fewest busy substreams first, then in turn; borrowed. NULL:
  * none is online. */
 struct presence *registry_pick(struct registry *registry, const struct socket_facts *facts);

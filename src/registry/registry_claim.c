@@ -10,33 +10,6 @@
  * when the random bytes aren't random. */
 #define NAME_TRIES 100
 
-/* http and https are one kind: only the link that people are shown differs. */
-static bool is_same_kind(enum socket_type a, enum socket_type b)
-{
-    bool a_is_http = a == SOCKET_HTTP || a == SOCKET_HTTPS;
-    bool b_is_http = b == SOCKET_HTTP || b == SOCKET_HTTPS;
-    return a == b || (a_is_http && b_is_http);
-}
-
-/* Names come to logs and terminals. */
-static bool is_name(const char *name, size_t most)
-{
-    size_t length = strlen(name);
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
-            return false;
-    return length && length <= most;
-}
-
-/* It becomes a line of a request: a host with or without a port, and nothing that ends a line. */
-static bool is_host_header(const char *text)
-{
-    size_t length = strlen(text);
-    return length && length <= REGISTRY_HOST_MAX + 6 &&
-           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                        "-._:[]") == length;
-}
-
 static bool is_custom(const struct registry *registry, const char *name)
 {
     for (size_t i = 0; i < registry->domains.custom_count; i++)
@@ -81,6 +54,17 @@ static int make_up_host(const struct registry *registry, char ret_host[REGISTRY_
             return error;
     }
     return REGISTRY_MEMORY;
+}
+
+static int make_up_uuid(const struct registry *registry, char ret_uuid[UUID_SIZE])
+{
+    for (int i = 0; i < NAME_TRIES; i++) {
+        if (uuid_make(registry->random, ret_uuid) < 0)
+            return -1;
+        if (!registry_index_find_uuid(registry, ret_uuid))
+            return 0;
+    }
+    return -1;
 }
 
 /* Of these, the next port wouldn't fare better. */
@@ -143,8 +127,8 @@ static int claim_new(struct registry *registry, const struct socket_claim *claim
         error = make_up_host(registry, host);
     if (error)
         return error;
-    bool is_http = is_same_kind(claim->type, SOCKET_HTTP);
-    const struct socket_facts values = {
+    bool is_http = registry_is_same_kind(claim->type, SOCKET_HTTP);
+    struct socket_facts values = {
         .id = registry->last_id + 1,
         .type = claim->type,
         .owner = (char *)claim->owner,
@@ -153,8 +137,11 @@ static int claim_new(struct registry *registry, const struct socket_claim *claim
         .created = (uint64_t)time(NULL),
         .https_only = is_http && claim->https_only,
         .host_header = is_http ? (char *)claim->host_header : NULL,
+        .description = (char *)claim->description,
+        .access = (struct socket_access *)claim->access,
     };
-    struct socket_facts *facts = socket_facts_new(&values);
+    struct socket_facts *facts =
+        make_up_uuid(registry, values.uuid) < 0 ? NULL : socket_facts_new(&values);
     if (!facts)
         return REGISTRY_MEMORY;
     error = reserve_new(registry, facts);
@@ -173,7 +160,9 @@ static bool is_same_text(const char *a, const char *b)
 static bool is_same(const struct socket_facts *a, const struct socket_facts *b)
 {
     return a->type == b->type && strcmp(a->hostname, b->hostname) == 0 &&
-           a->https_only == b->https_only && is_same_text(a->host_header, b->host_header);
+           a->https_only == b->https_only && is_same_text(a->host_header, b->host_header) &&
+           is_same_text(a->description, b->description) &&
+           socket_access_equal(a->access, b->access);
 }
 
 static int reserve_change(struct registry *registry, struct entry *entry,
@@ -200,14 +189,18 @@ static int claim_again(struct registry *registry, struct entry *entry,
     const struct socket_facts *current = registry_current(entry);
     if (strcmp(current->owner, claim->owner) != 0)
         return REGISTRY_TAKEN;
-    if (!is_same_kind(current->type, claim->type))
+    if (!registry_is_same_kind(current->type, claim->type))
         return REGISTRY_OTHER_TYPE;
     if (!entry->wanted) {
-        bool is_http = is_same_kind(claim->type, SOCKET_HTTP);
+        bool is_http = registry_is_same_kind(claim->type, SOCKET_HTTP);
         struct socket_facts values = socket_facts_values(entry->facts);
         values.type = claim->type;
         values.https_only = is_http && claim->https_only;
         values.host_header = is_http ? (char *)claim->host_header : NULL;
+        if (claim->description)
+            values.description = (char *)claim->description;
+        if (claim->access)
+            values.access = (struct socket_access *)claim->access;
         if (*host)
             values.hostname = host;
         int error =
@@ -225,8 +218,10 @@ int registry_claim(struct registry *registry, const struct socket_claim *claim,
 {
     char host[REGISTRY_HOST_MAX + 1] = "";
     struct entry *entry = NULL;
-    if (!is_name(claim->owner, REGISTRY_OWNER_MAX) || !is_name(claim->name, REGISTRY_NAME_MAX) ||
-        (claim->host_header && !is_host_header(claim->host_header)))
+    if (!registry_is_name(claim->owner, REGISTRY_OWNER_MAX) ||
+        !registry_is_name(claim->name, REGISTRY_NAME_MAX) ||
+        (claim->host_header && !registry_is_host_header(claim->host_header)) ||
+        !registry_is_description(claim->description))
         return REGISTRY_BAD_NAME;
     if (claim->hostname && !socket_type_has_host(claim->type))
         return REGISTRY_NOT_ALLOWED;

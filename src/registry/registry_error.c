@@ -17,6 +17,10 @@ static const struct error_words words[] = {
     {"OUT_OF_MEMORY", "the server is out of memory"},
     {"STORE_FAILED", "the server can't write the service down now"},
     {"DRAINING", "the server is about to stop and takes no more services"},
+    {"BUSY", "another change of this service is being written down, try again"},
+    {"UNKNOWN_SOCKET", "there is no such service"},
+    {"TOKEN_SCOPE", "this token may not serve a service of that name"},
+    {"NO_HTTPS", "the server has no HTTPS, which passthrough and https-only need"},
 };
 
 static const struct error_words *find(int error)

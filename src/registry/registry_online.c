@@ -4,12 +4,6 @@
 
 #include "registry/registry_internal.h"
 
-static bool is_same_ref(const struct tunnel_ref *a, const struct tunnel_ref *b)
-{
-    return a->node == b->node && a->worker == b->worker && a->slot == b->slot &&
-           a->generation == b->generation;
-}
-
 static struct tunnel_entry *find_tunnel(const struct registry *registry,
                                         const struct tunnel_ref *ref)
 {
@@ -49,7 +43,7 @@ static struct presence *find_stale(const struct entry *entry, const struct prese
     for (size_t i = 0; i < entry->presences.count; i++) {
         struct presence *presence = entry->presences.items[i];
         if (presence != newer &&
-            (is_same_ref(&presence->ref, &newer->ref) ||
+            (tunnel_ref_is_same(&presence->ref, &newer->ref) ||
              (*newer->instance && strcmp(presence->instance, newer->instance) == 0)))
             return presence;
     }
@@ -68,7 +62,7 @@ static void replace(struct registry *registry, struct entry *entry, struct prese
     drop_tunnel_if_idle(registry, tunnel);
     registry_publish(registry, REGISTRY_OFFLINE, entry->facts, stale);
     presence_unref(stale);
-    if (!is_same_ref(&ref, newer))
+    if (!tunnel_ref_is_same(&ref, newer))
         registry->callbacks.on_replaced(registry->user, ref);
 }
 
@@ -133,6 +127,19 @@ void registry_offline(struct registry *registry, struct tunnel_ref ref)
     }
     presences_deinit(&tunnel->presences);
     free(tunnel);
+}
+
+void registry_leave_all(struct registry *registry, struct entry *entry)
+{
+    while (entry->presences.count) {
+        struct presence *presence = presence_ref(entry->presences.items[0]);
+        struct tunnel_entry *tunnel = find_tunnel(registry, &presence->ref);
+        presences_remove(&entry->presences, presence);
+        presences_remove(&tunnel->presences, presence);
+        drop_tunnel_if_idle(registry, tunnel);
+        registry_publish(registry, REGISTRY_OFFLINE, entry->facts, presence);
+        presence_unref(presence);
+    }
 }
 
 struct presence *registry_pick(struct registry *registry, const struct socket_facts *facts)

@@ -1,5 +1,7 @@
 #include "server/admission.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,17 +20,10 @@ struct source {
 };
 
 struct admission {
-    struct loop *loop;
+    pthread_mutex_t mutex; /* of all below */
     struct admission_limits limits;
     uint64_t tunnels, unauthed;
     struct source *sources;
-};
-
-struct report {
-    struct loop_message message;
-    struct admission *admission;
-    struct key key;
-    enum admission_event event;
 };
 
 static struct key key_of(const union address *peer)
@@ -44,12 +39,12 @@ static struct key key_of(const union address *peer)
     return key;
 }
 
-int admission_new(struct loop *loop, struct admission **ret_admission)
+int admission_new(struct admission **ret_admission)
 {
     struct admission *admission = calloc(1, sizeof *admission);
     if (!admission)
-        return -1;
-    admission->loop = loop;
+        return -ENOMEM;
+    pthread_mutex_init(&admission->mutex, NULL);
     *ret_admission = admission;
     return 0;
 }
@@ -64,12 +59,15 @@ void admission_free(struct admission *admission)
         HASH_DEL(admission->sources, source);
         free(source);
     }
+    pthread_mutex_destroy(&admission->mutex);
     free(admission);
 }
 
 void admission_configure(struct admission *admission, const struct admission_limits *limits)
 {
+    pthread_mutex_lock(&admission->mutex);
     admission->limits = *limits;
+    pthread_mutex_unlock(&admission->mutex);
 }
 
 static const char *const tunnel_names[] = {"max-tunnels", "max-tunnels-per-address", "max-unauthed",
@@ -90,18 +88,18 @@ static const char *reached_cap(const struct admission *admission, const struct s
     return NULL;
 }
 
-static const char *enter(struct admission *admission, const union address *peer, bool is_trusted)
+/* Under the mutex. */
+static const char *count_in(struct admission *admission, const struct key *key, bool is_trusted)
 {
-    struct key key = key_of(peer);
     struct source *source;
-    HASH_FIND(hh, admission->sources, &key, sizeof key, source);
+    HASH_FIND(hh, admission->sources, key, sizeof *key, source);
     const char *cap = reached_cap(admission, is_trusted ? NULL : source);
     if (cap)
         return cap;
     if (!source) {
         if (!(source = calloc(1, sizeof *source)))
             return "memory";
-        source->key = key;
+        source->key = *key;
         HASH_ADD(hh, admission->sources, key, sizeof source->key, source);
     }
     source->tunnels++;
@@ -109,6 +107,15 @@ static const char *enter(struct admission *admission, const union address *peer,
     admission->tunnels++;
     admission->unauthed++;
     return NULL;
+}
+
+static const char *enter(struct admission *admission, const union address *peer, bool is_trusted)
+{
+    struct key key = key_of(peer);
+    pthread_mutex_lock(&admission->mutex);
+    const char *cap = count_in(admission, &key, is_trusted);
+    pthread_mutex_unlock(&admission->mutex);
+    return cap;
 }
 
 const char *admission_enter(struct admission *admission, const union address *peer)
@@ -121,17 +128,18 @@ const char *admission_enter_trusted(struct admission *admission, const union add
     return enter(admission, peer, true);
 }
 
-static void take_report(struct loop_message *message)
+void admission_report(struct admission *admission, const union address *peer,
+                      enum admission_event event)
 {
-    struct report *report = (struct report *)message;
-    struct admission *admission = report->admission;
+    struct key key = key_of(peer);
     struct source *source;
-    HASH_FIND(hh, admission->sources, &report->key, sizeof report->key, source);
-    if (source && report->event != ADMISSION_GONE_AUTHED) {
+    pthread_mutex_lock(&admission->mutex);
+    HASH_FIND(hh, admission->sources, &key, sizeof key, source);
+    if (source && event != ADMISSION_GONE_AUTHED) {
         source->unauthed--;
         admission->unauthed--;
     }
-    if (source && report->event != ADMISSION_AUTHED) {
+    if (source && event != ADMISSION_AUTHED) {
         source->tunnels--;
         admission->tunnels--;
         if (source->tunnels == 0) {
@@ -139,21 +147,13 @@ static void take_report(struct loop_message *message)
             free(source);
         }
     }
-    free(report);
+    pthread_mutex_unlock(&admission->mutex);
 }
 
-void admission_report(struct admission *admission, const union address *peer,
-                      enum admission_event event)
+uint64_t admission_tunnels(struct admission *admission)
 {
-    struct report *report = malloc(sizeof *report);
-    if (!report)
-        abort(); /* a count that is wrong for ever would refuse devices for ever */
-    *report = (struct report){.message.run = take_report, .admission = admission, .event = event};
-    report->key = key_of(peer);
-    loop_post(admission->loop, &report->message);
-}
-
-uint64_t admission_tunnels(const struct admission *admission)
-{
-    return admission->tunnels;
+    pthread_mutex_lock(&admission->mutex);
+    uint64_t tunnels = admission->tunnels;
+    pthread_mutex_unlock(&admission->mutex);
+    return tunnels;
 }

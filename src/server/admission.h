@@ -1,7 +1,9 @@
-/* Who may open a tunnel, or come in as a visitor: caps over the process and by address, kept on the
- * main thread, which accepts. One admission counts tunnels, another visitors, for whom "authed" is
- * to have been routed. An address is an IPv4 address or an IPv6 /64. Caps by address are high, for
- * a carrier's NAT is many homes.
+/* Who may open a tunnel, or come in as a visitor: caps over the process and by address. One
+ * admission counts tunnels, another visitors, for whom "authed" is to have been routed. An address
+ * is an IPv4 address or an IPv6 /64. Caps by address are high, for a carrier's NAT is many homes.
+ *
+ * All from any thread, under a mutex: coming and going isn't the data path, and messages to one
+ * thread that counts cost each visit that thread's wake-ups.
  */
 #pragma once
 
@@ -9,7 +11,6 @@
 #include <stdint.h>
 
 #include "base/address.h"
-#include "net/loop.h"
 
 struct admission;
 
@@ -23,8 +24,8 @@ struct admission_limits {
 
 enum admission_event { ADMISSION_AUTHED, ADMISSION_GONE_AUTHED, ADMISSION_GONE_UNAUTHED };
 
-int admission_new(struct loop *loop, struct admission **ret_admission)
-    __attribute__((warn_unused_result));
+/* 0 or -ENOMEM. */
+int admission_new(struct admission **ret_admission) __attribute__((warn_unused_result));
 void admission_free(struct admission *admission); /* NULL is fine */
 void admission_configure(struct admission *admission, const struct admission_limits *limits);
 
@@ -33,7 +34,7 @@ void admission_configure(struct admission *admission, const struct admission_lim
 const char *admission_enter(struct admission *admission, const union address *peer);
 /* The same for a peer whose address stands for many, a proxy in front: no cap by address holds. */
 const char *admission_enter_trusted(struct admission *admission, const union address *peer);
-/* From any thread: what became of a tunnel that came in. */
+/* What became of a tunnel that came in. */
 void admission_report(struct admission *admission, const union address *peer,
                       enum admission_event event);
-uint64_t admission_tunnels(const struct admission *admission);
+uint64_t admission_tunnels(struct admission *admission);

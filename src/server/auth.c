@@ -59,12 +59,19 @@ struct auth {
     uint64_t complained;
     int64_t suppressed;
     atomic_int posted; /* questions on their way here, which the loop may bring after auth_free() */
+    auth_judge *judge; /* NULL: no accounts */
+    void *judge_user;
     bool closed;
 };
 
-bool auth_is_local(const struct config *config)
+bool auth_knows_tokens(const struct config *config)
 {
     return !config->settings.oauth && !config->settings.auth_exec;
+}
+
+bool auth_is_local(const struct config *config)
+{
+    return auth_knows_tokens(config) && !config->accounts_on;
 }
 
 int auth_validate(const struct serve_settings *settings, char *error, size_t error_size)
@@ -106,6 +113,7 @@ void auth_question_free(struct auth_question *question)
     if (!question)
         return;
     wipe(question);
+    grant_unref(question->grant);
     free(question);
 }
 
@@ -309,6 +317,31 @@ static bool is_checkable(const struct auth_question *question)
     return true;
 }
 
+/* Shared tokens are the operator's own word, and so come before an account's; a checker comes after
+ * it: it needn't see what is ours. False: somebody else is to judge. */
+static bool answer_by_account(struct auth *auth, struct auth_question *question)
+{
+    if (!auth->judge || !is_checkable(question))
+        return false;
+    if (auth_knows_tokens(auth->config) &&
+        tokens_find(&auth->config->tokens, question->token, question->token_length))
+        return false;
+    struct grant *grant = NULL;
+    enum auth_result result =
+        auth->judge(auth->judge_user, question->token, question->token_length, &grant);
+    if (result == AUTH_NOT_MINE)
+        return false;
+    question->grant = grant;
+    answer(question, result, grant ? grant->owner : NULL);
+    return true;
+}
+
+void auth_set_judge(struct auth *auth, auth_judge *judge, void *user)
+{
+    auth->judge = judge;
+    auth->judge_user = user;
+}
+
 static void on_asked(struct loop_message *message)
 {
     struct auth_question *question = (struct auth_question *)message;
@@ -320,7 +353,9 @@ static void on_asked(struct loop_message *message)
             free(auth);
         return;
     }
-    if (auth_is_local(auth->config)) {
+    if (answer_by_account(auth, question))
+        return;
+    if (auth_knows_tokens(auth->config)) {
         answer_by_shared_tokens(auth, question);
         return;
     }
@@ -364,7 +399,7 @@ static int set_up(struct auth *auth, struct config *config)
     auth_cache_init(&auth->cache, config->settings.auth_cache);
     if (pki_random(auth->salt, sizeof auth->salt) < 0)
         return -EIO;
-    return auth_is_local(config) ? 0 : generation_new(auth);
+    return auth_knows_tokens(config) ? 0 : generation_new(auth);
 }
 
 int auth_new(struct loop *loop, struct config *config, struct auth **ret_auth)
@@ -386,7 +421,7 @@ int auth_new(struct loop *loop, struct config *config, struct auth **ret_auth)
 static void check_again(struct check *check)
 {
     struct auth *auth = check->auth;
-    if (auth_is_local(auth->config)) {
+    if (auth_knows_tokens(auth->config)) {
         const struct auth_question *first = check->questions;
         const char *owner = tokens_find(&auth->config->tokens, first->token, first->token_length);
         check_settle(check,

@@ -12,6 +12,7 @@
 
 #include "net/tls.h"
 #include "server/auth.h"
+#include "server/config_api.h"
 #include "server/config_edge.h"
 #include "server/state.h"
 
@@ -162,8 +163,8 @@ static int load_state(const struct loading *loading)
     const struct serve_settings *settings = &config->settings;
     config->state_token = settings->tokens.count == 0 && !settings->token_file &&
                           !settings->oauth && !settings->auth_exec;
-    bool edge_keeps = config->edge_on; /* the store of sockets, and perhaps a certificate */
-    if (settings->certificate && !config->state_token && !edge_keeps)
+    /* accounts_on: the store, and perhaps a certificate of the edge's */
+    if (settings->certificate && !config->state_token && !config->accounts_on)
         return 0;
     if (find_state_folder(loading) < 0)
         return -1;
@@ -223,7 +224,9 @@ static int load(const struct loading *loading, int argc, char **argv)
                        &config->listen_old_count) < 0 ||
         check_admin(loading) < 0 || load_egress(loading) < 0 || load_tokens(loading) < 0 ||
         config_edge_load(config, only_looks(settings), loading->error, loading->error_size) < 0 ||
-        load_state(loading) < 0)
+        config_api_load(config, loading->error, loading->error_size) < 0 ||
+        load_state(loading) < 0 ||
+        config_api_finish(config, loading->error, loading->error_size) < 0)
         return -1;
     load_workers(config);
     load_plex(config);
@@ -282,6 +285,7 @@ void config_unref(struct config *config)
     if (!config || __atomic_sub_fetch(&config->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     config_edge_deinit(config);
+    config_api_deinit(config);
     settings_free(&serve_table, &config->settings);
     free(config->listen);
     free(config->listen_old);

@@ -82,6 +82,15 @@ struct serve_settings {
     uint64_t max_visitors_per_address; /* 16384; trusted proxies have no such cap */
     uint64_t max_sockets_per_owner;    /* stored ones; 100; 0: no limit */
 
+    /* Accounts, and the API. */
+    struct setting_list api; /* ADDR:PORT; on when there is one */
+    char *api_url;
+    int registration; /* enum api_registration */
+    char *smtp_url, *smtp_from;
+    uint64_t login_lifetime; /* 5 h */
+    char *admin_socket;      /* NULL: in the state folder; "none" */
+    uint64_t max_api_connections;
+
     int log_format, log_level; /* enum log_format, enum log_level */
     char *admin;               /* ADDR:PORT, loopback; off unless given */
     uint64_t drain;            /* 30 s */
@@ -113,6 +122,12 @@ struct config {
      * edge.https_port. See config_set_edge_ports(). */
     uint16_t edge_http_port;
     uint16_t edge_https_listener; /* https's port as it is here */
+    /* Accounts are there with the edge or the API; see config_api.h. */
+    bool api_on, accounts_on;
+    union address *api;
+    size_t api_count;
+    char *admin_socket; /* its path; NULL: none */
+    char *api_host;     /* "api.DOMAIN", where the edge leads to the API; NULL: it doesn't */
     bool state_token; /* no token, OAuth or program is named: the token is that of FOLDER/token, */
     bool made_token;  /* which was made just now */
     /* Engine settings for a server session; callbacks, allocator and budget are set by each worker

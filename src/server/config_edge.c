@@ -118,7 +118,7 @@ void config_set_edge_ports(struct config *config, uint16_t http_port, uint16_t h
     uint16_t public_port = (uint16_t)config->settings.edge_public_port;
     config->edge_http_port = http_port;
     config->edge_https_listener = https_port;
-    config->edge.https_port = https_port && public_port ? public_port : https_port;
+    config->edge.https_port = public_port ? public_port : https_port;
 }
 
 void config_keep_edge(struct config *config, const struct config *before)

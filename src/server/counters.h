@@ -52,8 +52,21 @@
     X(edge_service_broken, edge_errors, "error=\"service_broken\"", counter, "")                   \
     X(edge_service_silent, edge_errors, "error=\"service_silent\"", counter, "")                   \
     X(edge_bad_requests, edge_errors, "error=\"bad_request\"", counter, "")                        \
+    X(edge_forbidden, edge_errors, "error=\"forbidden\"", counter, "")                             \
+    X(edge_limited, edge_errors, "error=\"limited\"", counter, "")                                 \
     X(edge_retries, edge_retries, "", counter, "Visits that went to another agent")                \
-    X(edge_links, edge_links, "", counter, "Visits joined to another worker's tunnel by a link")
+    X(edge_links, edge_links, "", counter, "Visits joined to another worker's tunnel by a link")   \
+    X(api_answers_2xx, api_answers, "class=\"2xx\"", counter,                                      \
+      "Requests to the API, by the class of their answers' status")                                \
+    X(api_answers_3xx, api_answers, "class=\"3xx\"", counter, "")                                  \
+    X(api_answers_4xx, api_answers, "class=\"4xx\"", counter, "")                                  \
+    X(api_answers_5xx, api_answers, "class=\"5xx\"", counter, "")                                  \
+    X(logins_accepted, logins, "result=\"accepted\"", counter,                                     \
+      "Logins with e-mail and password, by result (delayed: too many, or too much to do)")         \
+    X(logins_refused, logins, "result=\"refused\"", counter, "")                                   \
+    X(logins_delayed, logins, "result=\"delayed\"", counter, "")                                   \
+    X(logins_failed, logins, "result=\"failed\"", counter, "")                                     \
+    X(logins_pending, logins_pending, "", gauge, "Logins whose password is being checked")
 
 struct counters {
 #define COUNTER_FIELD(field, family, label, type, help) _Atomic int64_t field;

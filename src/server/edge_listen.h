@@ -1,34 +1,32 @@
-/* The edge's listeners, on the main thread: visitors are accepted, counted, and given to a worker.
- *
- * The ports of sockets have listeners of their own (server/sockets.h), whose visitors come through
- * edge_listen_take(), too.
+/* The edge's listeners, on the main thread: it binds them, and says how many may come in; workers
+ * accept (server/edge_accept.h). The ports of sockets have listeners of their own
+ * (server/sockets.h).
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "edge/edge.h"
-#include "net/loop.h"
+#include "net/listening.h"
 #include "server/admission.h"
 #include "server/config.h"
+#include "server/edge_accept.h"
 
 struct edge_listen;
 
 struct edge_listen_host {
-    /* A visitor that was let in; takes it. */
-    void (*give)(void *user, struct edge_passed *passed);
-    _Atomic int64_t *refused; /* counts those that were not */
+    /* Every worker is to accept there; takes references of its own. */
+    void (*share)(void *user, struct listening *listening, enum edge_entry entry);
     void *user;
 };
 
 /* host is copied. 0 or -ENOMEM. */
-int edge_listen_new(struct loop *loop, const struct edge_listen_host *host,
-                    struct edge_listen **ret_listen) __attribute__((warn_unused_result));
-/* Caps and trusted proxies. Keeps a reference. */
-void edge_listen_configure(struct edge_listen *listen, struct config *config);
+int edge_listen_new(const struct edge_listen_host *host, struct edge_listen **ret_listen)
+    __attribute__((warn_unused_result));
+/* Caps. */
+void edge_listen_configure(struct edge_listen *listen, const struct config *config);
 /* Listens on the address, or on the socket passed by a service manager (fd >= 0). 0, or -1 with a
  * sentence in `error`. */
 int edge_listen_open(struct edge_listen *listen, enum edge_entry entry,
@@ -45,13 +43,10 @@ const union address *edge_listen_address(const struct edge_listen *listen, size_
 /* The port of the first listener of this kind, 0: there is none. */
 uint16_t edge_listen_port(const struct edge_listen *listen, enum edge_entry entry);
 
-/* A connection that was accepted: given to a worker, or refused. Takes fd; presence (or NULL) is
- * borrowed. */
-void edge_listen_take(struct edge_listen *listen, int fd, const union address *peer,
-                      enum edge_entry entry, struct presence *presence);
-/* Of visitors; the workers report to it. Freed with the listen. */
+/* These two are all workers', and freed with the listen. */
 struct admission *edge_listen_admission(struct edge_listen *listen);
+struct edge_refusals *edge_listen_refusals(struct edge_listen *listen);
 /* Nobody more comes in. */
 void edge_listen_close(struct edge_listen *listen);
-/* After the loop's end: nobody reports any more. NULL is fine. */
+/* After the workers' end: nobody reports any more. NULL is fine. */
 void edge_listen_free(struct edge_listen *listen);

@@ -321,6 +321,21 @@ void egress_judge(const struct egress_rules *rules, const union address *address
     }
 }
 
+void egress_judge_narrow(const struct egress_rules *rules, const union address *address,
+                         struct egress_verdict *ret_verdict)
+{
+    const struct egress_rule *deny = find_deny(rules, address);
+    const struct egress_rule *allow = deny ? NULL : find_allow(rules, address);
+    ret_verdict->allowed = !deny && (allow || !rules->allow_count);
+    snprintf(ret_verdict->rule, sizeof ret_verdict->rule, "the token's %s%s",
+             deny    ? "deny "
+             : allow ? "allow "
+                     : "allow list",
+             deny    ? deny->text
+             : allow ? allow->text
+                     : "");
+}
+
 static void free_rules(struct egress_rule *rules, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -57,4 +57,8 @@ int egress_set_own(struct egress_rules *rules, const union address *addresses, s
  * port on a wildcard address, where this machine's addresses are asked for. */
 void egress_judge(const struct egress_rules *rules, const union address *address,
                   struct egress_verdict *ret_verdict);
+/* The same by rules that narrow others which have allowed already: an explicit deny, then an
+ * explicit allow; outside of an allow list nothing is allowed, without one everything. */
+void egress_judge_narrow(const struct egress_rules *rules, const union address *address,
+                         struct egress_verdict *ret_verdict);
 void egress_deinit(struct egress_rules *rules);

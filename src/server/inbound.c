@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "server/grant.h"
 #include "server/registration.h"
 #include "server/tunnel.h"
 #include "server/worker.h"
@@ -253,7 +254,7 @@ int inbound_open_local(struct worker *worker, struct presence *presence, const c
                        struct inbound **ret_inbound)
 {
     struct tunnel *tunnel = worker_find(worker, presence->ref.slot, presence->ref.generation);
-    if (!tunnel || !takes_visitors(tunnel))
+    if (!tunnel || !takes_visitors(tunnel) || grant_is_exhausted(tunnel->grant))
         return -1;
     struct local_inbound *local = calloc(1, sizeof *local);
     if (!local)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "server/grant.h"
 #include "server/outbound_internal.h"
 #include "server/tunnel.h"
 
@@ -120,6 +121,7 @@ static void free_outbound(struct reclaim *reclaim)
 {
     struct outbound *outbound =
         (struct outbound *)((char *)reclaim - offsetof(struct outbound, reclaim));
+    grant_unref(outbound->grant);
     free(outbound->host);
     free(outbound->linger);
     free(outbound);
@@ -396,7 +398,7 @@ static bool on_judge(void *user, const union address *address)
     struct egress_verdict verdict;
     char text[ADDRESS_TEXT_MAX];
     egress_judge(&outbound->worker->setup.config->egress, address, &verdict);
-    if (verdict.allowed)
+    if (verdict.allowed && grant_may_dial(outbound->grant, address, &verdict))
         return true;
     log_write(LOG_WARNING,
               LOG_FIELDS(LOG_NUMBER("tunnel", tunnel_id_of(outbound)),
@@ -453,6 +455,10 @@ void outbound_on_connect(struct plex_substream *substream, const char *host, uin
         abort_outbound(outbound, "out of memory", "ENOMEM");
         return;
     }
+    if (grant_is_exhausted(outbound->grant)) {
+        abort_outbound(outbound, "this month's bytes are used up", "QUOTA_EXCEEDED");
+        return;
+    }
     if (outbound->tunnel->dials >= settings->max_dials) {
         abort_outbound(outbound, "too many dials under way", "EAGAIN");
         return;
@@ -479,6 +485,7 @@ void outbound_on_open(struct plex_substream *substream, enum plex_kind kind, con
     outbound->substream = substream;
     outbound->reclaim.free = free_outbound;
     outbound->tunnel = tunnel;
+    outbound->grant = tunnel->grant ? grant_ref(tunnel->grant) : NULL;
     outbound->worker = tunnel->worker;
     outbound->tls = kind == PLEX_TLS;
     outbound->opened_at = outbound->active_at = loop_now(tunnel->worker->loop);

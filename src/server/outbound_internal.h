@@ -15,6 +15,7 @@ struct outbound {
     struct relay relay;               /* first: the relay's callbacks find the outbound by it */
     struct plex_substream *substream; /* NULL: over, or lingering */
     struct tunnel *tunnel;            /* NULL: lingering */
+    struct grant *grant;              /* its tunnel's, a reference; NULL: none */
     struct worker *worker;
     struct dial *dial;  /* while one is under way */
     struct conn *conn;  /* from then on */

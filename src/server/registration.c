@@ -2,11 +2,14 @@
 
 #include <assert.h>
 #include <jansson.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "net/timer.h"
 #include "server/register_message.h"
+#include "server/grant.h"
 #include "server/sockets.h"
 #include "server/tunnel.h"
 #include "server/worker.h"
@@ -15,6 +18,9 @@
 #define QUESTIONS_MAX 16  /* under way: each is memory of the main thread's */
 #define ANSWERS_MAX   64  /* not pulled yet: an agent that doesn't read makes no more of them */
 #define VISITS_MAX    256 /* not pulled yet: some 100 KiB */
+/* A visit goes along with what else there is for the agent, which mostly is the next one: a record
+ * of its own would wake the agent once more for each. Nobody who watches sees the difference. */
+#define VISIT_WAIT 20000 /* microseconds */
 
 struct outgoing {
     struct outgoing *next;
@@ -31,6 +37,8 @@ struct entry {
 };
 
 struct registration {
+    struct tunnel *tunnel;
+    struct timer visits_due;       /* runs while there are visits and nothing else to send */
     struct outgoing *first, *last; /* to be pulled */
     struct entry *entries;
     unsigned entry_count;
@@ -41,11 +49,25 @@ struct registration {
     bool complained;
 };
 
+static void run_visits_due(struct timer *timer)
+{
+    const struct registration *own =
+        (struct registration *)(void *)((char *)timer - offsetof(struct registration, visits_due));
+    if (own->tunnel->session)
+        plex_session_message_ready(own->tunnel->session);
+}
+
 static struct registration *get(struct tunnel *tunnel)
 {
-    if (!tunnel->registration)
-        tunnel->registration = calloc(1, sizeof *tunnel->registration);
-    return tunnel->registration;
+    if (tunnel->registration)
+        return tunnel->registration;
+    struct registration *own = calloc(1, sizeof *own);
+    if (!own)
+        return NULL;
+    own->tunnel = tunnel;
+    timer_init(&own->visits_due, tunnel->worker->loop, run_visits_due);
+    tunnel->registration = own;
+    return own;
 }
 
 static struct tunnel_ref ref_of(const struct tunnel *tunnel)
@@ -89,11 +111,14 @@ static int append(struct tunnel *tunnel, const char *text, size_t length, bool v
     else
         own->first = outgoing;
     own->last = outgoing;
-    if (visit)
+    if (visit) {
         own->visits++;
-    else
+        if (!timer_is_running(&own->visits_due))
+            timer_start(&own->visits_due, loop_now(tunnel->worker->loop) + VISIT_WAIT);
+    } else {
         own->answers++;
-    plex_session_message_ready(tunnel->session);
+        plex_session_message_ready(tunnel->session);
+    }
     return 0;
 }
 
@@ -135,8 +160,11 @@ size_t registration_pull(struct tunnel *tunnel, char *buffer, size_t capacity)
     /* A visit may be longer than this agent takes. */
     while (own && own->first && own->first->visit && own->first->length > capacity)
         drop_first(own);
-    if (!own || !own->first)
+    if (!own || !own->first) {
+        if (own)
+            timer_stop(&own->visits_due);
         return 0;
+    }
     size_t length = own->first->length;
     assert(length <= capacity); /* our answers are shorter than any capacity */
     memcpy(buffer, own->first->text, length);
@@ -153,6 +181,13 @@ void registration_tell_visit(struct tunnel *tunnel, const char *json, size_t len
     struct registration *own = get(tunnel);
     if (own && own->visits < VISITS_MAX)
         (void)append(tunnel, json, length, true);
+}
+
+void registration_send_visits(struct tunnel *tunnel)
+{
+    const struct registration *own = tunnel->registration;
+    if (own && own->visits)
+        plex_session_message_ready(tunnel->session);
 }
 
 /* --- Questions --- */
@@ -236,6 +271,7 @@ static void fill(struct socket_question *question, const struct tunnel *tunnel,
     question->ref = ref_of(tunnel);
     question->type = type;
     question->https_only = message->https_only;
+    question->grant = tunnel->grant ? grant_ref(tunnel->grant) : NULL;
     memcpy(question->owner, tunnel->owner, strlen(tunnel->owner) + 1); /* it was measured */
     memcpy(question->name, message->name, sizeof message->name);
     memcpy(question->service, message->service, sizeof message->service);
@@ -333,6 +369,7 @@ void registration_free(struct tunnel *tunnel)
         return;
     if (own->asked)
         tell_gone(tunnel->worker, ref_of(tunnel));
+    timer_stop(&own->visits_due);
     while (own->first)
         drop_first(own);
     free(own->entries);

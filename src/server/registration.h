@@ -24,7 +24,9 @@ size_t registration_pull(struct tunnel *tunnel, char *buffer, size_t capacity);
 /* The answer to a question, on the worker's loop. */
 void registration_answered(struct tunnel *tunnel, const struct socket_question *question);
 /* A visit for the agent, an object; dropped when it is longer than REGISTRATION_VISIT_MAX, or when
- * 256 wait already. */
+ * 256 wait already. It may wait 20 ms for something that it can go along with. */
 void registration_tell_visit(struct tunnel *tunnel, const char *json, size_t length);
+/* Something is about to be sent, or the tunnel is about to close: visits go along. */
+void registration_send_visits(struct tunnel *tunnel);
 /* The tunnel closes: the sockets learn that it is gone. NULL registration is fine. */
 void registration_free(struct tunnel *tunnel);

@@ -89,6 +89,20 @@ int serve_check_bind(const char *text, char *error, size_t error_size)
     return -1;
 }
 
+int serve_check_url(const char *text, char *error, size_t error_size)
+{
+    const char *rest = strncmp(text, "https://", 8) == 0  ? text + 8
+                       : strncmp(text, "http://", 7) == 0 ? text + 7
+                                                          : "";
+    bool is_good = *rest != '\0';
+    for (const char *at = rest; *at; at++)
+        is_good &= (unsigned char)*at > ' ' && *at != 0x7f;
+    if (is_good)
+        return 0;
+    snprintf(error, error_size, "\"%.80s\" is not https://HOST[:PORT]", text);
+    return -1;
+}
+
 static bool is_domain(const char *text)
 {
     size_t label = 0, length = strlen(text);

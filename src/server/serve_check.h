@@ -17,6 +17,8 @@ int serve_check_prefix(const char *text, char *error, size_t error_size);
 int serve_check_ports(const char *text, char *error, size_t error_size);
 /* An address without a port. */
 int serve_check_bind(const char *text, char *error, size_t error_size);
+/* http:// or https://, and no blanks or control characters. */
+int serve_check_url(const char *text, char *error, size_t error_size);
 /* A host name. */
 int serve_check_domain(const char *text, char *error, size_t error_size);
 /* A host name, or "*." and one. */

@@ -11,6 +11,7 @@
 #define GIBI        ((uint64_t)1 << 30)
 
 static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const registrations[] = {"closed", "confirm", "open", NULL};
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
 
 /* PORT is a number alone, and means every address of the machine. */
@@ -477,6 +478,7 @@ static const struct setting settings[] = {
         .reloadable = true,
     },
 #include "server/serve_settings_edge.h"
+#include "server/serve_settings_api.h"
     {
         .name = "log-format",
         .type = SETTING_CHOICE,

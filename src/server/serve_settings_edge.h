@@ -81,7 +81,7 @@
         .environment = "STREAMPLEX_EDGE_PUBLIC_PORT",
         .placeholder = "PORT",
         .help = "The port of https as visitors use it, where something in front of the server "
-                "forwards it; 0: the listener's.",
+                "forwards it, or does TLS itself; 0: the listener's.",
         .least = 0,
         .most = 65535,
         .reloadable = true,

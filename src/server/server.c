@@ -85,6 +85,7 @@ static void renew_certificates(struct server *server)
     }
     for (size_t i = 0; i < server->worker_count; i++)
         worker_post_setup(server->workers[i], &setups[i]);
+    server_api_renew(server);
     warn_of_old(server);
     log_write(LOG_INFO, LOG_NO_FIELDS, "certificate files have changed and were read again");
 }
@@ -107,9 +108,11 @@ static int reload(struct server *server, char *error, size_t error_size)
     warn_of_fixed_change(server->config, config);
     /* What a running server keeps: its threads. */
     config->settings.workers = server->worker_count;
-    if (server->config->edge_on != config->edge_on) {
-        snprintf(error, error_size, "the edge is switched %s by a restart alone",
-                 config->edge_on ? "on" : "off");
+    if (server->config->edge_on != config->edge_on || server->config->api_on != config->api_on) {
+        bool is_edge = server->config->edge_on != config->edge_on;
+        snprintf(error, error_size, "the %s is switched %s by a restart alone",
+                 is_edge ? "edge" : "api",
+                 (is_edge ? config->edge_on : config->api_on) ? "on" : "off");
         config_unref(config);
         return -1;
     }
@@ -130,6 +133,8 @@ static int reload(struct server *server, char *error, size_t error_size)
     warn_of_old(server);
     auth_configure(server->auth, config);
     server_edge_configure(server);
+    server_api_configure(server);
+    server_api_renew(server);
     watch_certificates(server);
     set_limits(server);
     log_configure((enum log_level)config->settings.log_level,
@@ -171,6 +176,7 @@ static void drain(struct server *server)
     server_close_listeners(server);
     if (server->sockets)
         sockets_drain(server->sockets);
+    server_api_drain(server);
     for (size_t i = 0; i < server->worker_count; i++)
         worker_post_drain(server->workers[i]);
     timer_start(&server->drain_timer, loop_now(server->loop) + server->config->settings.drain);
@@ -256,7 +262,10 @@ static int start_workers(struct server *server, struct worker_setup *setups, cha
         .admission = server->admission,
         .workers = server->workers,
         .visitors = server->edge ? edge_listen_admission(server->edge) : NULL,
+        .guard = server->guard,
+        .refusals = server->edge ? edge_listen_refusals(server->edge) : NULL,
         .on_tunnel = server_on_shared_tunnel,
+        .on_api = server_on_api,
         .on_drained = on_drained,
         .user = server,
     };
@@ -311,7 +320,7 @@ static int open_main(struct server *server, char *error, size_t error_size)
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     int result = loop_new(&server->loop);
     if (result == 0)
-        result = admission_new(server->loop, &server->admission);
+        result = admission_new(&server->admission);
     if (result == 0)
         result = auth_new(server->loop, server->config, &server->auth);
     if (result == 0)
@@ -343,6 +352,8 @@ static int open_all_listeners(struct server *server, char *error, size_t error_s
         config_set_edge_ports(server->config, edge_listen_port(server->edge, EDGE_HTTP),
                               https ? https : shared);
     }
+    if (server_api_start(server, error, error_size) < 0)
+        return -1;
     if (server_set_own(server, server->config) < 0) {
         snprintf(error, error_size, "out of memory");
         return -1;
@@ -414,6 +425,8 @@ void server_free(struct server *server)
     server_close_listeners(server);
     if (server->worker_count > 0)
         worker_stop_all(server->workers, server->worker_count, server->loop);
+    guard_stop(server->guard); /* what it still brings is for the workers' loops */
+    server_api_stop(server);
     sockets_close(server->sockets); /* nobody asks any more */
     for (size_t i = 0; i < server->worker_count; i++)
         worker_free(server->workers[i]);
@@ -430,6 +443,7 @@ void server_free(struct server *server)
     if (server->loop)
         loop_free(server->loop); /* runs what the workers reported last */
     edge_listen_free(server->edge);
+    guard_free(server->guard);
     certificate_watch_free(server->certificates);
     admission_free(server->admission);
     free(server->counters);

@@ -1,7 +1,7 @@
 /* The running server, seen from the main thread: listeners, workers, reload, drain.
  *
- * The main thread accepts and hands out, checks tokens that need asking elsewhere, answers the
- * admin listener and signals. Tunnels are the workers'.
+ * The main thread accepts tunnels and hands them out, checks tokens that need asking elsewhere,
+ * answers the admin listener and signals. Tunnels are the workers', who accept visitors themselves.
  */
 #pragma once
 

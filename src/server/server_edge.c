@@ -7,28 +7,23 @@
 
 /* --- Visitors, and the sockets that they come to --- */
 
-static void on_visitor_in(void *user, struct edge_passed *passed)
+static void share(void *user, struct listening *listening, enum edge_entry entry)
 {
     struct server *server = user;
-    if (passed->presence) { /* of a port: the tunnel's own worker, at once */
-        worker_post_visitor(server->workers[passed->presence->ref.worker], passed);
-        return;
-    }
-    size_t start = server->next_edge++ % server->worker_count;
-    struct worker *best = server->workers[start];
-    for (size_t i = 1; i < server->worker_count; i++) {
-        struct worker *worker = server->workers[(start + i) % server->worker_count];
-        if (worker->counters.edge_visitors < best->counters.edge_visitors)
-            best = worker;
-    }
-    worker_post_visitor(best, passed);
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_post_listen(server->workers[i], listening, entry, 0);
 }
 
-static void on_port_visitor(void *user, int fd, const union address *peer,
-                            struct presence *presence)
+static void accept_at(void *user, unsigned worker, uint64_t socket, struct listening *listening)
 {
     struct server *server = user;
-    edge_listen_take(server->edge, fd, peer, EDGE_PORT, presence);
+    worker_post_listen(server->workers[worker], listening, EDGE_PORT, socket);
+}
+
+static void stop_accepting(void *user, unsigned worker, uint64_t socket)
+{
+    struct server *server = user;
+    worker_post_unlisten(server->workers[worker], socket);
 }
 
 /* A device at the port that it shares with visitors is a tunnel like any other. */
@@ -66,33 +61,32 @@ static void close_tunnel(void *user, struct tunnel_ref ref, const char *reason)
 
 int server_edge_new(struct server *server)
 {
-    const struct edge_listen_host host = {on_visitor_in, &server->own_counters.edge_refused,
-                                          server};
+    const struct edge_listen_host host = {share, server};
     if (!server->config->edge_on)
         return 0;
-    int result = edge_listen_new(server->loop, &host, &server->edge);
+    int result = edge_listen_new(&host, &server->edge);
     if (result == 0)
         edge_listen_configure(server->edge, server->config);
-    return result;
+    return result < 0 ? result : guard_new(&server->guard);
 }
 
 int server_edge_start(struct server *server, char *error, size_t error_size)
 {
-    const struct sockets_host host = {publish, close_tunnel, on_port_visitor, server};
-    if (!server->edge)
+    const struct sockets_host host = {publish, close_tunnel, accept_at, stop_accepting, server};
+    if (!server->config->accounts_on)
         return 0;
     if (sockets_open(server->loop, server->config, &host, &server->sockets, error, error_size) < 0)
         return -1;
-    server->host.sockets = server->sockets; /* no worker has a tunnel yet that would ask */
+    if (server->edge) /* no worker has a tunnel yet that would ask */
+        server->host.sockets = server->sockets;
     return 0;
 }
 
 void server_edge_configure(struct server *server)
 {
-    if (!server->edge)
-        return;
-    edge_listen_configure(server->edge, server->config);
-    if (sockets_configure(server->sockets, server->config) < 0)
+    if (server->edge)
+        edge_listen_configure(server->edge, server->config);
+    if (server->sockets && sockets_configure(server->sockets, server->config) < 0)
         log_write(LOG_ERROR, LOG_NO_FIELDS,
                   "the edge's domains and ports stay as they were: out of memory");
 }

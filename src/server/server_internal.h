@@ -6,7 +6,11 @@
 #include "net/timer.h"
 #include "server/admin.h"
 #include "server/admission.h"
+#include "server/api_glue.h"
+#include "server/api_listener.h"
+#include "server/auth_account.h"
 #include "server/certificate_watch.h"
+#include "edge/guard.h"
 #include "server/edge_listen.h"
 #include "server/server.h"
 #include "server/sockets.h"
@@ -33,13 +37,21 @@ struct server {
     struct worker **workers;
     struct counters **counters;   /* each worker's, then our own */
     struct counters own_counters; /* what the main thread itself counts */
-    size_t worker_count, next_worker, next_edge;
+    size_t worker_count, next_worker;
     struct worker_host host;
     struct admission *admission;
-    struct edge_listen *edge; /* these two are NULL without an edge */
+    struct edge_listen *edge; /* these three are NULL without an edge */
+    struct guard *guard;
     struct sockets *sockets;
     struct certificate_watch *certificates;
     struct auth *auth;
+    /* These are NULL without edge and API. */
+    struct accounts *accounts;
+    struct grants *grants;
+    struct auth_account auth_account;
+    struct api *api;
+    struct api_glue glue;
+    struct api_listener *api_listener;
     struct admin *admin;
     struct signals *signals;
     struct timer drain_timer, watchdog_timer, certificate_timer;
@@ -80,3 +92,19 @@ int server_edge_start(struct server *server, char *error, size_t error_size)
 void server_edge_configure(struct server *server);
 /* struct worker_host's on_tunnel. */
 void server_on_shared_tunnel(void *user, struct edge_passed *passed);
+
+/* --- server_api.c; without edge and API these do nothing --- */
+
+/* Once the other listeners are open: their ports stand in what the API tells. 0, or -1 with a
+ * sentence. */
+int server_api_start(struct server *server, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+/* After a reload: server->config is the new one. */
+void server_api_configure(struct server *server);
+/* Certificate files have changed. */
+void server_api_renew(struct server *server);
+/* struct worker_host's on_api. */
+void server_on_api(void *user, struct edge_passed *passed);
+void server_api_drain(struct server *server);
+/* When the workers have stopped, and before sockets_close(). */
+void server_api_stop(struct server *server);

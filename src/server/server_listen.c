@@ -187,14 +187,19 @@ int server_set_own(const struct server *server, struct config *config)
 {
     size_t edge = server->edge ? edge_listen_count(server->edge) : 0;
     enum edge_entry entry;
-    union address *own = calloc(server->listener_count + edge + 1, sizeof *own);
+    const union address *api = NULL;
+    size_t apis = server->api_listener ? api_listener_addresses(server->api_listener, &api) : 0;
+    size_t count = server->listener_count + edge;
+    union address *own = calloc(count + apis + 1, sizeof *own);
     if (!own)
         return -1;
     for (size_t i = 0; i < server->listener_count; i++)
         own[i] = server->addresses[i];
     for (size_t i = 0; i < edge; i++)
         own[server->listener_count + i] = *edge_listen_address(server->edge, i, &entry);
-    int result = egress_set_own(&config->egress, own, server->listener_count + edge);
+    for (size_t i = 0; i < apis; i++)
+        own[count + i] = api[i];
+    int result = egress_set_own(&config->egress, own, count + apis);
     free(own);
     return result;
 }

@@ -51,7 +51,9 @@ static int make_server(const struct config *config, bool old, struct tls_context
     setup_certificate(config, old, certificate, key, sizeof certificate);
     if (!settings->certificate) {
         int result = old ? state_ensure_old_certificate(settings->state_folder, error, error_size)
-                         : state_ensure_certificate(settings->state_folder, error, error_size);
+                         : state_ensure_certificate(settings->state_folder,
+                                                    config->edge_on ? settings->edge_domain : NULL,
+                                                    error, error_size);
         if (result < 0)
             return -1;
     }
@@ -120,4 +122,32 @@ int setup_make(struct config *config, bool old, struct worker_setup *setups, siz
     while (made-- > 0)
         setup_drop(&setups[made]);
     return -1;
+}
+
+int setup_make_api(const struct config *config, struct tls_context **ret_context, char *error,
+                   size_t error_size)
+{
+    const struct serve_settings *settings = &config->settings;
+    char certificate[PATH_MAX], key[PATH_MAX], edge_certificate[PATH_MAX], edge_key[PATH_MAX];
+    struct tls_certificate_file files[2] = {{certificate, key, NULL}};
+    struct tls_certificates *certificates;
+    size_t count = config->edge_on ? 2 : 1;
+    setup_certificate(config, false, certificate, key, sizeof certificate);
+    if (settings->certificate)
+        files[0].key_passphrase = settings->key_passphrase;
+    if (config->edge_on)
+        config_edge_certificate(config, edge_certificate, edge_key, sizeof edge_certificate,
+                                &files[1]);
+    if (tls_certificates_load(files, count, config->edge_on ? settings->edge_certificates : NULL,
+                              &certificates, error, error_size) < 0)
+        return -1;
+    const struct tls_server_options options = {
+        .certificates = certificates,
+        .alpn = "http/1.1",
+        /* A client's session here is none of a visitor's. */
+        .session_id_context = "streamplex api",
+    };
+    int result = tls_server_new(&options, ret_context, error, error_size);
+    tls_certificates_unref(certificates);
+    return result;
 }

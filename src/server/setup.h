@@ -16,6 +16,11 @@ void setup_certificate(const struct config *config, bool old, char *certificate,
  * holds a reference to config. */
 int setup_make(struct config *config, bool old, struct worker_setup *setups, size_t count,
                char *error, size_t error_size) __attribute__((warn_unused_result));
+/* The API's context: the server's own certificate, and by name the edge's. 0, or -1 with a
+ * sentence.
+ */
+int setup_make_api(const struct config *config, struct tls_context **ret_context, char *error,
+                   size_t error_size) __attribute__((warn_unused_result));
 /* Is a certificate named that boards without ECDHE have no cipher for? */
 bool setup_shuts_out_old(const struct config *config);
 void setup_drop(struct worker_setup *setup);

@@ -7,14 +7,10 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-#include "net/acceptor.h"
-
 struct socket_listener {
     UT_hash_handle hh;
     uint64_t id;
-    struct socket_listeners *all;
-    struct socket_facts *facts;
-    struct acceptor *acceptor;
+    struct listening *listening;
 };
 
 static struct socket_listener *find(const struct socket_listeners *listeners, uint64_t id)
@@ -26,18 +22,10 @@ static struct socket_listener *find(const struct socket_listeners *listeners, ui
 
 static void free_listener(struct socket_listener *listener)
 {
-    acceptor_close(listener->acceptor);
-    socket_facts_unref(listener->facts);
+    if (listener->listening)
+        listening_stop(listener->listening);
+    listening_unref(listener->listening);
     free(listener);
-}
-
-/* The listener may be closed by what the visitor sets off. */
-static void on_accept(struct acceptor *acceptor, int fd, const union address *peer, void *user)
-{
-    struct socket_listener *listener = user;
-    struct socket_facts *facts = socket_facts_ref(listener->facts);
-    listener->all->on_visitor(listener->all->user, facts, fd, peer);
-    socket_facts_unref(facts);
 }
 
 int socket_listener_open(struct socket_listeners *listeners, const union address *bind,
@@ -50,17 +38,22 @@ int socket_listener_open(struct socket_listeners *listeners, const union address
     if (!listener)
         return -ENOMEM;
     listener->id = facts->id;
-    listener->all = listeners;
-    listener->facts = socket_facts_ref((struct socket_facts *)facts);
     address_set_port(&address, facts->port);
-    int error = acceptor_open(listeners->loop, &address, on_accept, listener, &listener->acceptor);
+    int error = listening_open(&address, &listener->listening);
     if (error == 0) {
+        listening_set_keepalive(listener->listening);
         HASH_ADD(hh, listeners->by_id, id, sizeof listener->id, listener);
         error = listener->hh.tbl ? 0 : -ENOMEM;
     }
     if (error)
         free_listener(listener);
     return error;
+}
+
+struct listening *socket_listener_find(const struct socket_listeners *listeners, uint64_t id)
+{
+    const struct socket_listener *listener = find(listeners, id);
+    return listener ? listener->listening : NULL;
 }
 
 void socket_listener_close(struct socket_listeners *listeners, uint64_t id)

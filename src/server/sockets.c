@@ -1,35 +1,13 @@
 #include "server/sockets.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
-#include "control/store.h"
-#include "server/socket_listener.h"
 #include "server/socket_url.h"
-
-/* A socket on its way to disk, and the questions that wait for it: the one that caused it first. */
-struct storing {
-    struct storing *next, **link;
-    struct sockets *sockets;
-    struct socket_facts *facts;
-    struct socket_question *first, **last;
-};
-
-struct sockets {
-    atomic_int references; /* the owner's, and one for each message on its way */
-    struct config *config;
-    struct sockets_host host;
-    struct registry *registry; /* NULL: closed */
-    struct store *store;
-    struct socket_listeners listeners;
-    struct storing *storing;
-    bool is_draining;
-};
+#include "server/sockets_internal.h"
 
 static struct sockets *hold(struct sockets *sockets)
 {
@@ -48,7 +26,17 @@ static void release(struct sockets *sockets)
 static void on_change(void *user, const struct registry_change *change)
 {
     struct sockets *sockets = user;
-    sockets->host.publish(sockets->host.user, change);
+    const struct sockets_host *host = &sockets->host;
+    host->publish(host->user, change);
+    if (!change->facts->port || !change->presence)
+        return;
+    /* After it, so that whoever accepts there knows the presence. */
+    unsigned worker = change->presence->ref.worker;
+    struct listening *listening = socket_listener_find(&sockets->listeners, change->facts->id);
+    if (change->kind == REGISTRY_OFFLINE)
+        host->stop_accepting(host->user, worker, change->facts->id);
+    else if (listening) /* not: the server drains */
+        host->accept(host->user, worker, change->facts->id, listening);
 }
 
 static void on_replaced(void *user, struct tunnel_ref ref)
@@ -75,17 +63,6 @@ static int on_port(void *user, const struct socket_facts *facts, bool open)
 
 static const struct registry_callbacks callbacks = {on_change, on_replaced, on_port};
 
-static void on_visitor(void *user, const struct socket_facts *facts, int fd,
-                       const union address *peer)
-{
-    struct sockets *sockets = user;
-    struct presence *presence = registry_pick(sockets->registry, facts);
-    if (presence)
-        sockets->host.on_visitor(sockets->host.user, fd, peer, presence);
-    else
-        close(fd); /* it is being stored, and has no agent yet */
-}
-
 /* --- Questions --- */
 
 struct socket_question *socket_question_new(void)
@@ -98,6 +75,10 @@ void socket_question_free(struct socket_question *question)
     if (!question)
         return;
     socket_facts_unref(question->facts);
+    socket_facts_unref(question->wanted);
+    socket_access_free(question->access);
+    grant_unref(question->grant);
+    free(question->description);
     free(question);
 }
 
@@ -132,13 +113,13 @@ static void log_answer(const struct socket_question *question, int error,
                   LOG_FIELDS(LOG_TEXT("owner", question->owner), LOG_TEXT("name", name),
                              LOG_TEXT("hostname", facts->hostname), LOG_NUMBER("port", facts->port),
                              LOG_TEXT("instance", question->instance)),
-                  "socket served");
+                  question->is_offline ? "socket kept" : "socket served");
 }
 
-static void finish(struct sockets *sockets, struct socket_question *question, int error,
-                   struct socket_facts *facts)
+void sockets_finish(struct sockets *sockets, struct socket_question *question, int error,
+                    struct socket_facts *facts)
 {
-    if (!error && !question->is_gone)
+    if (!error && !question->is_gone && !question->is_offline)
         error = registry_online(sockets->registry, facts, question->ref, question->service,
                                 question->instance);
     if (!question->is_gone)
@@ -191,39 +172,65 @@ static void end_storing(struct storing *storing)
     free(storing);
 }
 
-static void wait_for_store(struct sockets *sockets, struct socket_question *question,
-                           struct socket_facts *facts)
+void sockets_store_for(struct sockets *sockets, struct socket_question *question,
+                       struct socket_facts *facts)
 {
     struct storing *storing = find_storing(sockets, facts);
     int error = storing ? REGISTRY_OK : begin_storing(sockets, facts, &storing);
     if (error) {
         registry_cancel(sockets->registry, facts);
-        finish(sockets, question, error, NULL);
+        sockets_finish(sockets, question, error, NULL);
         return;
     }
     *storing->last = question;
     storing->last = &question->next;
 }
 
-static void consider(struct sockets *sockets, struct socket_question *question)
+/* A name that nobody could reach, or that would be served in the clear against its owner's will. */
+static bool lacks_https(const struct sockets *sockets, const struct socket_question *question)
 {
-    const struct socket_claim claim = {
+    const struct config *config = sockets->config;
+    return (question->type == SOCKET_PASSTHROUGH && !config->edge_https_listener) ||
+           (question->https_only && !config->edge.https_port);
+}
+
+static int claim(struct sockets *sockets, const struct socket_question *question,
+                 struct socket_facts **ret_facts, bool *ret_is_changed)
+{
+    const struct socket_claim asked = {
         .owner = question->owner,
         .name = question->name,
         .type = question->type,
         .hostname = *question->hostname ? question->hostname : NULL,
         .https_only = question->https_only,
         .host_header = *question->host_header ? question->host_header : NULL,
+        .description = question->description,
+        .access = question->access,
     };
+    if (sockets->is_draining)
+        return REGISTRY_DRAINING;
+    if (lacks_https(sockets, question))
+        return REGISTRY_NO_HTTPS;
+    if (sockets_is_reserved(sockets, question->hostname))
+        return REGISTRY_TAKEN;
+    if (!sockets_is_in_scope(sockets, question))
+        return REGISTRY_SCOPE;
+    return registry_claim(sockets->registry, &asked, ret_facts, ret_is_changed);
+}
+
+static void consider(struct sockets *sockets, struct socket_question *question)
+{
     struct socket_facts *facts = NULL;
     bool is_changed = false;
-    int error = sockets->is_draining
-                    ? REGISTRY_DRAINING
-                    : registry_claim(sockets->registry, &claim, &facts, &is_changed);
+    if (question->wanted) {
+        sockets_consider_change(sockets, question);
+        return;
+    }
+    int error = claim(sockets, question, &facts, &is_changed);
     if (!error && is_changed)
-        wait_for_store(sockets, question, facts);
+        sockets_store_for(sockets, question, facts);
     else
-        finish(sockets, question, error, facts);
+        sockets_finish(sockets, question, error, facts);
     socket_facts_unref(facts);
 }
 
@@ -252,9 +259,9 @@ static void on_stored(void *user, const char *error)
         struct socket_question *next = question->next;
         question->next = NULL;
         if (error)
-            finish(sockets, question, REGISTRY_STORE, NULL);
-        else if (question->is_gone)
-            finish(sockets, question, REGISTRY_OK, facts);
+            sockets_finish(sockets, question, REGISTRY_STORE, NULL);
+        else if (question->is_gone || question->wanted)
+            sockets_finish(sockets, question, REGISTRY_OK, facts);
         else
             consider(sockets, question);
         question = next;
@@ -290,19 +297,13 @@ struct gone_message {
     struct tunnel_ref ref;
 };
 
-static bool is_same_ref(const struct tunnel_ref *a, const struct tunnel_ref *b)
-{
-    return a->node == b->node && a->worker == b->worker && a->slot == b->slot &&
-           a->generation == b->generation;
-}
-
 static void on_gone(struct loop_message *message)
 {
     struct gone_message *gone = (struct gone_message *)(void *)message;
     struct sockets *sockets = gone->sockets;
     for (struct storing *storing = sockets->storing; storing; storing = storing->next)
         for (struct socket_question *question = storing->first; question; question = question->next)
-            if (is_same_ref(&question->ref, &gone->ref))
+            if (tunnel_ref_is_same(&question->ref, &gone->ref))
                 question->is_gone = true;
     if (sockets->registry)
         registry_offline(sockets->registry, gone->ref);
@@ -352,7 +353,7 @@ static int load(struct sockets *sockets, char *error, size_t error_size)
 {
     const char *folder = sockets->config->settings.state_folder;
     snprintf(error, error_size, "the sockets in the state folder can't be loaded"); /* load_one's */
-    if (store_open(folder, sockets->listeners.loop, &sockets->store, error, error_size) < 0 ||
+    if (store_open(folder, sockets->loop, &sockets->store, error, error_size) < 0 ||
         store_load_sockets(sockets->store, load_one, sockets, error, error_size) < 0)
         return -1;
     registry_set_last_id(sockets->registry, store_last_socket(sockets->store));
@@ -371,8 +372,7 @@ int sockets_open(struct loop *loop, struct config *config, const struct sockets_
     atomic_init(&sockets->references, 1);
     sockets->config = config_ref(config);
     sockets->host = *host;
-    sockets->listeners =
-        (struct socket_listeners){.loop = loop, .on_visitor = on_visitor, .user = sockets};
+    sockets->loop = loop;
     int result = registry_new(&options, &callbacks, sockets, &sockets->registry);
     if (result)
         snprintf(error, error_size, "the edge's domains: %s", registry_error_text(result));
@@ -414,6 +414,7 @@ void sockets_close(struct sockets *sockets)
         }
         end_storing(sockets->storing);
     }
+    sockets_drop_removals(sockets);
     socket_listener_close_all(&sockets->listeners);
     registry_free(sockets->registry);
     sockets->registry = NULL;

@@ -10,9 +10,11 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "net/listening.h"
 #include "net/loop.h"
 #include "registry/registry.h"
 #include "server/config.h"
+#include "server/grant.h"
 
 struct sockets;
 struct worker;
@@ -22,9 +24,10 @@ struct sockets_host {
     /* To each worker's directory; takes references of its own. */
     void (*publish)(void *user, const struct registry_change *change);
     void (*close_tunnel)(void *user, struct tunnel_ref ref, const char *reason);
-    /* A visitor came to the port of a socket that `presence` serves. fd is the callee's; presence
-     * is borrowed. */
-    void (*on_visitor)(void *user, int fd, const union address *peer, struct presence *presence);
+    /* The worker has one presence more, or less, of a socket with a port: as long as there is any,
+     * it accepts there. The callee takes a reference to listening. */
+    void (*accept)(void *user, unsigned worker, uint64_t socket, struct listening *listening);
+    void (*stop_accepting)(void *user, unsigned worker, uint64_t socket);
     void *user;
 };
 
@@ -63,6 +66,12 @@ struct socket_question {
     char host_header[REGISTRY_HOST_MAX + 8]; /* "": none */
     enum socket_type type;
     bool https_only;
+    struct grant *grant; /* a reference: what the asking tunnel's token allows; NULL: all */
+    /* The API's; NULL and false for agents. */
+    bool is_offline;              /* nobody serves it yet: ref doesn't count */
+    char *description;            /* malloced */
+    struct socket_access *access; /* its own */
+    struct socket_facts *wanted;  /* a reference: a socket's new facts, instead of a claim */
     /* while it is asked */
     struct sockets *sockets;
     struct socket_question *next; /* in line for the same socket */
@@ -78,5 +87,12 @@ struct socket_question *socket_question_new(void) __attribute__((warn_unused_res
 void socket_question_free(struct socket_question *question); /* NULL is fine */
 /* From any thread. Takes the question. */
 void sockets_ask(struct sockets *sockets, struct loop *main_loop, struct socket_question *question);
+/* On the main loop: the socket is no more, its tunnels stay. 0, and on_done comes when that is on
+ * disk (else the socket is back), or an enum registry_error, and on_done doesn't come. */
+int sockets_remove(struct sockets *sockets, uint64_t id, void (*on_done)(void *user, int error),
+                   void *user) __attribute__((warn_unused_result));
+/* On the main loop, borrowed: to be asked, and not changed. */
+struct registry *sockets_registry(struct sockets *sockets);
+struct store *sockets_store(struct sockets *sockets);
 /* From any thread: a tunnel that had registered something is gone. */
 void sockets_tunnel_gone(struct sockets *sockets, struct loop *main_loop, struct tunnel_ref ref);

@@ -160,11 +160,11 @@ static int read_token(const char *path, char *token, size_t token_size, char *er
 }
 
 /* Written aside and linked: the file is whole once its name is there, and of two processes that
- * start at once, the second takes the first one's token (EEXIST). 0 or -1 with errno. */
-static int write_token(const char *folder, const char *path, const char *line, size_t length)
+ * start at once, the second takes the first one's (EEXIST). 0 or -1 with errno. */
+int state_write_new(const char *folder, const char *path, const char *line, size_t length)
 {
     char aside[PATH_MAX];
-    if ((size_t)snprintf(aside, sizeof aside, "%s/.token-XXXXXX", folder) >= sizeof aside) {
+    if ((size_t)snprintf(aside, sizeof aside, "%s/.new-XXXXXX", folder) >= sizeof aside) {
         errno = ENAMETOOLONG;
         return -1;
     }
@@ -196,7 +196,7 @@ static int make_token(const char *folder, const char *path, char *error, size_t 
     }
     base64url(bytes, sizeof bytes, line);
     line[TOKEN_TEXT] = '\n';
-    int result = write_token(folder, path, line, TOKEN_TEXT + 1);
+    int result = state_write_new(folder, path, line, TOKEN_TEXT + 1);
     if (result < 0)
         snprintf(error, error_size, "can't write %s: %s", path, strerror(errno));
     explicit_bzero(bytes, sizeof bytes);
@@ -312,10 +312,12 @@ static void add_addresses(struct names *names)
 typedef int ensure_server(const char *folder, const char *const *names, size_t name_count,
                           char *error, size_t error_size);
 
-static int ensure_certificate(ensure_server *ensure, const char *folder, char *error,
-                              size_t error_size)
+static int ensure_certificate(ensure_server *ensure, const char *folder, const char *domain,
+                              char *error, size_t error_size)
 {
     struct names names = {0};
+    if (domain)
+        add_name(&names, domain);
     add_name(&names, "localhost");
     add_name(&names, "127.0.0.1");
     add_name(&names, "::1");
@@ -327,9 +329,9 @@ static int ensure_certificate(ensure_server *ensure, const char *folder, char *e
     return result;
 }
 
-int state_ensure_certificate(const char *folder, char *error, size_t error_size)
+int state_ensure_certificate(const char *folder, const char *domain, char *error, size_t error_size)
 {
-    return ensure_certificate(pki_ensure_server, folder, error, error_size);
+    return ensure_certificate(pki_ensure_server, folder, domain, error, error_size);
 }
 
 int state_ensure_old_certificate(const char *folder, char *error, size_t error_size)
@@ -339,7 +341,7 @@ int state_ensure_old_certificate(const char *folder, char *error, size_t error_s
         snprintf(error, error_size, "the state folder's name is too long");
         return -1;
     }
-    return ensure_certificate(pki_ensure_rsa_server, old, error, error_size);
+    return ensure_certificate(pki_ensure_rsa_server, old, NULL, error, error_size);
 }
 
 int state_ensure_edge_certificate(const char *folder, const char *domain, char *error,

@@ -16,9 +16,18 @@ int state_ensure_folder(const char *folder, char *error, size_t error_size)
  * tells. token: at least 64 bytes. 0 or -1 with a sentence. */
 int state_ensure_token(const char *folder, char *token, size_t token_size, bool *ret_made,
                        char *error, size_t error_size) __attribute__((warn_unused_result));
+/* A new file of 0600, whole once its name is there; one that is there already stays. path: in
+ * folder. 0, or -1 with errno. */
+int state_write_new(const char *folder, const char *path, const char *bytes, size_t length)
+    __attribute__((warn_unused_result));
+#define STATE_KEY_SIZE 32
+/* Reads FOLDER/NAME, making it first (random bytes, 0600) if there is none. 0, or -1 with a
+ * sentence. */
+int state_ensure_key(const char *folder, const char *name, unsigned char key[STATE_KEY_SIZE],
+                     char *error, size_t error_size) __attribute__((warn_unused_result));
 /* FOLDER/server.pem and server.key from the local CA (net/pki) for localhost, this machine's name
- * and addresses. */
-int state_ensure_certificate(const char *folder, char *error, size_t error_size)
+ * and addresses, and the edge's domain (NULL: none), by which agents are told to come. */
+int state_ensure_certificate(const char *folder, const char *domain, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 /* The same in FOLDER/old, of an RSA CA of its own, for the listener of old boards. */
 int state_ensure_old_certificate(const char *folder, char *error, size_t error_size)

@@ -5,7 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/relay.h"
 #include "server/auth.h"
+#include "server/grant.h"
+#include "server/grants.h"
 #include "server/registration.h"
 #include "server/worker.h"
 
@@ -42,6 +45,9 @@ static void arm(struct tunnel *tunnel)
     uint64_t deadline = plex_session_deadline(tunnel->session);
     if (tunnel->gone_reason && tunnel->gone_until < deadline)
         deadline = tunnel->gone_until;
+    /* The bucket is filled as often; to look again then costs less than being told. */
+    if (tunnel->throttled && loop_now(tunnel->worker->loop) + GRANTS_TICK < deadline)
+        deadline = loop_now(tunnel->worker->loop) + GRANTS_TICK;
     if (deadline != tunnel->timer.when && !tunnel->finish_reason)
         timer_start(&tunnel->timer, deadline);
 }
@@ -99,8 +105,12 @@ void tunnel_close(struct tunnel *tunnel, const char *reason)
     counter_add(&worker->counters.tunnels, -1);
     if (tunnel->owner)
         counter_add(&worker->counters.tunnels_authed, -1);
+    if (tunnel->owner)
+        grant_leave(tunnel->grant);
+    grant_unref(tunnel->grant);
     free(tunnel->left);
     free(tunnel->owner);
+    free(tunnel->plex);
     free(tunnel);
     worker_check_drained(worker);
 }
@@ -182,9 +192,20 @@ static bool feed_left(struct tunnel *tunnel)
     return true;
 }
 
+/* How many of `most` bytes may move now; 0: the tunnel is throttled. The least that the engine
+ * writes is more than a bucket may hold, so it may be overdrawn by that. */
+static size_t room_to_move(struct tunnel *tunnel, size_t most)
+{
+    size_t room = grant_room(tunnel->grant);
+    tunnel->throttled = !room;
+    if (room && room < PLEX_PULL_MIN)
+        room = PLEX_PULL_MIN;
+    return room < most ? room : most;
+}
+
 /* Reads and feeds until there is nothing, the session is full, or the turn's share is used. Returns
  * a reason when the tunnel is to be closed. */
-static const char *read_tunnel(struct tunnel *tunnel)
+static const char *read_records(struct tunnel *tunnel)
 {
     struct worker *worker = tunnel->worker;
     tunnel->read_on = false;
@@ -194,13 +215,19 @@ static const char *read_tunnel(struct tunnel *tunnel)
         if (tunnel->finish_reason || !plex_session_can_take(tunnel->session))
             return NULL;
         size_t taken = 0;
-        ssize_t count = conn_read(tunnel->conn, worker->in, sizeof worker->in);
+        size_t room = room_to_move(tunnel, sizeof worker->in);
+        if (!room) {
+            tunnel->read_on = true; /* what waits is read when the bucket is filled */
+            return NULL;
+        }
+        ssize_t count = conn_read(tunnel->conn, worker->in, room);
         if (count == CONN_WAIT)
             return NULL;
         if (count == CONN_END)
             return "device closed the tunnel";
         if (count < 0)
             return conn_error_text(tunnel->conn);
+        grant_count(tunnel->grant, (size_t)count);
         if (feed(tunnel, worker->in, (size_t)count, &taken) < 0)
             return NULL;
         if (taken < (size_t)count) {
@@ -213,6 +240,14 @@ static const char *read_tunnel(struct tunnel *tunnel)
     return NULL;
 }
 
+static const char *read_tunnel(struct tunnel *tunnel)
+{
+    relay_gather_begin();
+    const char *over = read_records(tunnel);
+    relay_gather_end();
+    return over;
+}
+
 /* How far writing came in a turn. */
 enum written { WRITTEN_ALL, WRITTEN_SHARE, WRITTEN_TILL_FULL, WRITTEN_FAILED };
 
@@ -223,10 +258,15 @@ static enum written write_records(struct tunnel *tunnel)
     for (int i = 0; conn_can_write(tunnel->conn); i++) {
         if (i == WRITES_PER_TURN)
             return WRITTEN_SHARE;
-        size_t size = plex_session_pull(tunnel->session, worker->out, sizeof worker->out,
-                                        loop_update_now(worker->loop));
+        size_t room =
+            tunnel->finish_reason ? sizeof worker->out : room_to_move(tunnel, sizeof worker->out);
+        if (!room)
+            return WRITTEN_TILL_FULL;
+        size_t size =
+            plex_session_pull(tunnel->session, worker->out, room, loop_update_now(worker->loop));
         if (size == 0)
             return WRITTEN_ALL;
+        grant_count(tunnel->grant, size);
         if (conn_write(tunnel->conn, worker->out, size) == CONN_FAILED)
             return WRITTEN_FAILED;
     }
@@ -263,6 +303,8 @@ static void service(struct loop_deferred *deferred)
         return;
     if (tunnel->read_on)
         over = read_tunnel(tunnel);
+    if (!over && (tunnel->finish_reason || plex_session_has_output(tunnel->session)))
+        registration_send_visits(tunnel);
     if (!over)
         written = tunnel->gone_reason ? drop_records(tunnel) : write_tunnel(tunnel);
     if (!over && written == WRITTEN_ALL)
@@ -276,7 +318,8 @@ static void service(struct loop_deferred *deferred)
         return;
     }
     arm(tunnel);
-    if (tunnel->read_on || (written == WRITTEN_SHARE && plex_session_has_output(tunnel->session)))
+    if ((tunnel->read_on && !tunnel->throttled) ||
+        (written == WRITTEN_SHARE && plex_session_has_output(tunnel->session)))
         loop_defer_next(worker->loop, &tunnel->service);
     note_credit(worker);
 }
@@ -410,10 +453,22 @@ no_tunnel:
     admission_report(worker->host->admission, peer, ADMISSION_GONE_UNAUTHED);
 }
 
+/* The worker's settings with what the grant makes of them. */
+static void narrow(struct plex_config *plex, const struct tunnel *tunnel)
+{
+    uint32_t most = tunnel->grant->max_substreams;
+    *plex = tunnel->worker->plex;
+    if (most && most < plex->max_substreams)
+        plex->max_substreams = most;
+}
+
 void tunnel_configure(struct tunnel *tunnel)
 {
     if (tunnel->session) {
-        plex_session_configure(tunnel->session, &tunnel->worker->plex);
+        if (tunnel->plex)
+            narrow(tunnel->plex, tunnel);
+        plex_session_configure(tunnel->session,
+                               tunnel->plex ? tunnel->plex : &tunnel->worker->plex);
         arm(tunnel);
     }
 }
@@ -451,22 +506,6 @@ static void note_authenticated(struct tunnel *tunnel)
     log_opened(tunnel);
 }
 
-/* A tunnel stays its first owner's, whatever tokens follow. The owner is known before the session
- * hears of it, for what was held until then begins at once. */
-static void accept_token(struct tunnel *tunnel, const char *owner)
-{
-    bool first = !tunnel->owner;
-    counter_add(&counters(tunnel)->auth_accepted, 1);
-    if (first && !(tunnel->owner = strdup(owner))) {
-        tunnel_finish(tunnel, "out of memory");
-        return;
-    }
-    if (plex_session_authorize(tunnel->session, true) < 0)
-        tunnel_finish(tunnel, "session over while its token was checked");
-    if (first)
-        note_authenticated(tunnel);
-}
-
 static void refuse_token(struct tunnel *tunnel, bool system_error)
 {
     struct counters *count = counters(tunnel);
@@ -476,16 +515,65 @@ static void refuse_token(struct tunnel *tunnel, bool system_error)
               LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id),
                          LOG_TEXT("peer", address_format(&tunnel->peer, peer))),
               system_error ? "token not checked: auth system error" : "token refused");
-    if (plex_session_authorize(tunnel->session, false) < 0)
+    if (system_error && plex_session_asked(tunnel->session) &&
+        !plex_session_is_authed(tunnel->session))
+        /* An agent ends for good when its token is refused, and comes back when a tunnel is lost;
+         * old devices know a refusal alone. */
+        tunnel_finish(tunnel, "its token could not be checked");
+    else if (plex_session_authorize(tunnel->session, false) < 0)
         tunnel_finish(tunnel, "session over while its token was checked");
 }
 
-static void decide(struct tunnel *tunnel, enum auth_result result, const char *owner)
+/* The first token's grant is the tunnel's. 0 or -1 without memory. */
+static int take_grant(struct tunnel *tunnel, struct grant *grant)
+{
+    if (!grant)
+        return 0;
+    tunnel->grant = grant_ref(grant);
+    if (!grant->max_substreams)
+        return 0;
+    tunnel->plex = malloc(sizeof *tunnel->plex);
+    if (!tunnel->plex)
+        return -1;
+    narrow(tunnel->plex, tunnel);
+    plex_session_configure(tunnel->session, tunnel->plex);
+    return 0;
+}
+
+/* A tunnel stays its first owner's, whatever tokens follow. The owner is known before the session
+ * hears of it, for what was held until then begins at once. */
+static void accept_token(struct tunnel *tunnel, const char *owner, struct grant *grant)
+{
+    bool first = !tunnel->owner;
+    if (first && !grant_enter(grant)) {
+        log_write(LOG_WARNING,
+                  LOG_FIELDS(LOG_NUMBER("tunnel", tunnel->id), LOG_TEXT("user", owner),
+                             LOG_TEXT("token", grant->token_uuid)),
+                  "this token has as many tunnels as it may have");
+        refuse_token(tunnel, false);
+        return;
+    }
+    counter_add(&counters(tunnel)->auth_accepted, 1);
+    if (first && (!(tunnel->owner = strdup(owner)) || take_grant(tunnel, grant) < 0)) {
+        if (!tunnel->grant)
+            grant_leave(grant);
+        tunnel_finish(tunnel, "out of memory");
+        return;
+    }
+    if (plex_session_authorize(tunnel->session, true) < 0)
+        tunnel_finish(tunnel, "session over while its token was checked");
+    if (first)
+        note_authenticated(tunnel);
+}
+
+static void decide(struct tunnel *tunnel, enum auth_result result, const char *owner,
+                   struct grant *grant)
 {
     switch (result) {
     case AUTH_ACCEPTED:
-        accept_token(tunnel, owner);
+        accept_token(tunnel, owner, grant);
         break;
+    case AUTH_NOT_MINE: /* a judge's word, which auth.c keeps to itself */
     case AUTH_REFUSED:
         refuse_token(tunnel, false);
         break;
@@ -500,7 +588,7 @@ void tunnel_authorize(struct tunnel *tunnel, const struct auth_question *questio
 {
     if (question->generation == tunnel->token_generation && tunnel->session &&
         !tunnel->finish_reason)
-        decide(tunnel, question->result, question->owner);
+        decide(tunnel, question->result, question->owner, question->grant);
 }
 
 /* On the worker's loop; the tunnel may be gone, and its slot another's. */
@@ -521,14 +609,16 @@ void tunnel_on_token(struct plex_session *session, const char *token, size_t len
     struct worker *worker = tunnel->worker;
     const struct config *config = worker->setup.config;
     tunnel->token_generation++;
-    if (auth_is_local(config)) {
+    if (auth_knows_tokens(config)) {
         const char *owner = tokens_find(&config->tokens, token, length);
-        decide(tunnel, owner ? AUTH_ACCEPTED : AUTH_REFUSED, owner);
-        return;
+        if (owner || auth_is_local(config)) {
+            decide(tunnel, owner ? AUTH_ACCEPTED : AUTH_REFUSED, owner, NULL);
+            return;
+        }
     }
     struct auth_question *question = auth_question_new(token, length);
     if (!question) {
-        decide(tunnel, AUTH_SYSTEM_ERROR, NULL);
+        decide(tunnel, AUTH_SYSTEM_ERROR, NULL, NULL);
         return;
     }
     question->reply_to = worker->loop;

@@ -17,6 +17,7 @@
 
 struct worker;
 struct auth_question;
+struct grant;
 struct registration;
 
 struct tunnel {
@@ -31,6 +32,8 @@ struct tunnel {
     uint64_t id;
     uint64_t opened_at;
     char *owner;                       /* NULL until authenticated */
+    struct grant *grant;               /* a reference; NULL: its token isn't an account's */
+    struct plex_config *plex;          /* of the session, where the grant narrows the worker's */
     struct registration *registration; /* NULL: no message of an agent's yet */
     const char *gone_reason; /* set: the device hears nothing any more; what it sent is read */
     uint64_t gone_until;
@@ -40,6 +43,7 @@ struct tunnel {
     uint32_t token_generation; /* only the answer to the newest token counts */
     uint32_t substreams, dials;
     bool old, read_on;
+    bool throttled; /* its grant's bucket is empty: nothing moves until it has been filled */
 };
 
 /* Takes fd. left: what was read from it before the handshake, as conn_attach() has it; else NULL.

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "net/listening.h"
+#include "server/edge_accept.h"
 #include "server/outbound.h"
 #include "server/setup.h"
 #include "server/tunnel.h"
@@ -15,6 +17,8 @@ enum order {
     ORDER_ACCEPT,
     ORDER_TUNNEL,
     ORDER_VISITOR,
+    ORDER_LISTEN,
+    ORDER_UNLISTEN,
     ORDER_CHANGE,
     ORDER_CLOSE_TUNNEL,
     ORDER_SETUP,
@@ -34,6 +38,9 @@ struct order_message {
     int fd;
     bool old;
     struct edge_passed *passed;
+    struct listening *listening;
+    enum edge_entry entry;
+    uint64_t socket;
     struct registry_change change;
     struct tunnel_ref ref;
     const char *reason;
@@ -112,7 +119,7 @@ static void drain(struct worker *worker)
 {
     worker->draining = true;
     if (worker->edge)
-        edge_drain(worker->edge); /* first: visitors that go let tunnels go */
+        worker_edge_drain(worker); /* first: visitors that go let tunnels go */
     for (struct tunnel *tunnel = worker->tunnels, *next; tunnel; tunnel = next) {
         next = tunnel->next;
         tunnel_drain(tunnel);
@@ -125,7 +132,7 @@ static void stop(struct worker *worker)
     worker->told_drained = true; /* nobody waits to hear it any more */
     worker->stopped = true;
     if (worker->edge)
-        edge_stop(worker->edge);
+        worker_edge_stop(worker);
     while (worker->tunnels)
         tunnel_close(worker->tunnels, "server stops");
     outbound_linger_stop(worker);
@@ -161,6 +168,12 @@ static void take_order(struct loop_message *message)
         break;
     case ORDER_VISITOR:
         worker_edge_take(worker, order->passed);
+        break;
+    case ORDER_LISTEN:
+        worker_edge_listen(worker, order->listening, order->entry, order->socket);
+        break;
+    case ORDER_UNLISTEN:
+        edge_accept_stop(worker->accept, order->socket);
         break;
     case ORDER_CHANGE:
         worker_edge_change(worker, &order->change);
@@ -213,6 +226,20 @@ void worker_post_tunnel(struct worker *worker, struct edge_passed *passed, uint6
 void worker_post_visitor(struct worker *worker, struct edge_passed *passed)
 {
     post_order(worker, &(struct order_message){.order = ORDER_VISITOR, .passed = passed});
+}
+
+void worker_post_listen(struct worker *worker, struct listening *listening, enum edge_entry entry,
+                        uint64_t socket)
+{
+    post_order(worker, &(struct order_message){.order = ORDER_LISTEN,
+                                               .listening = listening_ref(listening),
+                                               .entry = entry,
+                                               .socket = socket});
+}
+
+void worker_post_unlisten(struct worker *worker, uint64_t socket)
+{
+    post_order(worker, &(struct order_message){.order = ORDER_UNLISTEN, .socket = socket});
 }
 
 void worker_post_change(struct worker *worker, const struct registry_change *change)

@@ -21,6 +21,9 @@
 #include "streamplex.h"
 
 struct tunnel;
+struct edge_accept;
+struct edge_refusals;
+struct listening;
 struct outbound_linger;
 struct sockets;
 struct worker;
@@ -40,11 +43,15 @@ struct worker_host {
     /* All workers, for messages between them; complete before the first tunnel comes. */
     struct worker **workers;
     size_t worker_count;
-    /* The next two are NULL without an edge. */
+    /* The next three are NULL without an edge. */
     struct admission *visitors;
+    struct edge_refusals *refusals;
     struct sockets *sockets;
+    struct guard *guard;
     /* On the main loop: a visitor of --shared-443 turned out to be a device. Takes it. */
     void (*on_tunnel)(void *user, struct edge_passed *passed);
+    /* On the main loop: a visitor asked for the API. Takes it. NULL: there is none. */
+    void (*on_api)(void *user, struct edge_passed *passed);
     /* On the main loop: the worker has been told to drain and its last tunnel and visitor are gone.
      */
     void (*on_drained)(void *user);
@@ -84,8 +91,9 @@ struct worker {
     uint32_t linger_count;
     size_t linger_bytes; /* held by them when they began */
 
-    struct directory *directory; /* these two are NULL without an edge */
+    struct directory *directory; /* these three are NULL without an edge */
     struct edge *edge;
+    struct edge_accept *accept;
     struct edge_host edge_host;
 
     struct reclaim *reclaim; /* over in this turn, freed at its end */
@@ -118,6 +126,10 @@ void worker_post_accept(struct worker *worker, int fd, const union address *peer
 void worker_post_tunnel(struct worker *worker, struct edge_passed *passed, uint64_t tunnel_id);
 /* Any thread: a visitor, for the worker's edge. Takes it. */
 void worker_post_visitor(struct worker *worker, struct edge_passed *passed);
+/* Accepts visitors there, too; takes a reference of its own. socket: as for edge_accept_start(). */
+void worker_post_listen(struct worker *worker, struct listening *listening, enum edge_entry entry,
+                        uint64_t socket);
+void worker_post_unlisten(struct worker *worker, uint64_t socket);
 /* For the worker's directory, which takes references of its own. */
 void worker_post_change(struct worker *worker, const struct registry_change *change);
 /* If that tunnel is still there. reason: static text. */

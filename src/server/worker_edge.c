@@ -2,9 +2,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/log.h"
 #include "registry/directory.h"
+#include "server/edge_accept.h"
+#include "server/grant.h"
 #include "server/inbound.h"
+#include "server/tunnel.h"
+
+#define TRIED_MAX 8 /* agents of one socket here; who has more isn't held up by a quota */
 
 static int open_inbound(void *user, struct presence *presence, const char *visitor,
                         const struct inbound_callbacks *callbacks, void *callbacks_user,
@@ -52,6 +59,8 @@ static void count(void *user, enum edge_count what, int64_t amount)
         [EDGE_COUNT_SERVICE_BROKEN] = offsetof(struct counters, edge_service_broken),
         [EDGE_COUNT_SERVICE_SILENT] = offsetof(struct counters, edge_service_silent),
         [EDGE_COUNT_BAD_REQUESTS] = offsetof(struct counters, edge_bad_requests),
+        [EDGE_COUNT_FORBIDDEN] = offsetof(struct counters, edge_forbidden),
+        [EDGE_COUNT_LIMITED] = offsetof(struct counters, edge_limited),
         [EDGE_COUNT_RETRIES] = offsetof(struct counters, edge_retries),
         [EDGE_COUNT_LINKS] = offsetof(struct counters, edge_links),
     };
@@ -67,31 +76,80 @@ static void pass(void *user, unsigned index, struct edge_passed *passed)
     note_gone(worker);
 }
 
-/* To the main thread, which counts tunnels and knows the worker with the fewest. */
-struct found_tunnel {
+/* To the main thread: a tunnel, as it counts them and knows the worker with the fewest, or a client
+ * of the API. */
+struct found_other {
     struct loop_message message;
     const struct worker_host *host;
     struct edge_passed *passed;
+    bool is_api;
 };
 
-static void tell_tunnel(struct loop_message *message)
+static void tell_other(struct loop_message *message)
 {
-    struct found_tunnel found = *(struct found_tunnel *)message;
+    struct found_other found = *(struct found_other *)message;
     free(message);
-    found.host->on_tunnel(found.host->user, found.passed);
+    if (!found.is_api)
+        found.host->on_tunnel(found.host->user, found.passed);
+    else if (found.host->on_api)
+        found.host->on_api(found.host->user, found.passed);
+    else
+        edge_passed_free(found.passed);
 }
 
-static void pass_tunnel(void *user, struct edge_passed *passed)
+static void pass_other(struct worker *worker, struct edge_passed *passed, bool is_api)
 {
-    struct worker *worker = user;
-    struct found_tunnel *found = malloc(sizeof *found);
+    struct found_other *found = malloc(sizeof *found);
     report(worker, &passed->peer, EDGE_VISITOR_GONE_UNROUTED);
     if (!found) {
         edge_passed_free(passed);
         return;
     }
-    *found = (struct found_tunnel){{.run = tell_tunnel}, worker->host, passed};
+    *found = (struct found_other){{.run = tell_other}, worker->host, passed, is_api};
     loop_post(worker->host->loop, &found->message);
+}
+
+static void pass_tunnel(void *user, struct edge_passed *passed)
+{
+    pass_other(user, passed, false);
+}
+
+static void pass_api(void *user, struct edge_passed *passed)
+{
+    pass_other(user, passed, true);
+}
+
+/* The tokens of all agents here have used up their bytes: there is nobody to lead a visitor to.
+ * What serves on another worker is asked there. */
+static bool is_exhausted(void *user, const struct socket_facts *facts)
+{
+    struct worker *worker = user;
+    struct presence *tried[TRIED_MAX], *presence;
+    size_t count = 0;
+    bool any = false;
+    const struct directory_entry *entry = directory_find_id(worker->directory, facts->id);
+    while (entry && count < TRIED_MAX &&
+           (presence = directory_pick(worker->directory, entry, tried, count))) {
+        const struct tunnel_ref *ref = &presence->ref;
+        tried[count++] = presence;
+        if (ref->worker != worker->index)
+            return false;
+        const struct tunnel *tunnel = worker_find(worker, ref->slot, ref->generation);
+        if (tunnel && !grant_is_exhausted(tunnel->grant))
+            return false;
+        any |= tunnel != NULL;
+    }
+    return any;
+}
+
+/* A port's visitor goes to the tunnel's own worker, at once. */
+static void give(void *user, struct edge_passed *passed)
+{
+    struct worker *worker = user;
+    if (passed->presence && passed->presence->ref.worker != worker->index)
+        worker_post_visitor(worker->host->workers[passed->presence->ref.worker], passed);
+    else
+        edge_take(worker->edge, passed);
 }
 
 static struct edge_setup setup_of(const struct worker *worker)
@@ -110,15 +168,31 @@ int worker_edge_new(struct worker *worker)
         .count = count,
         .pass = pass,
         .pass_tunnel = pass_tunnel,
+        .pass_api = pass_api,
+        .is_exhausted = is_exhausted,
+        .guard = worker->host->guard,
         .user = worker,
     };
     if (directory_new(&worker->directory) < 0)
         return -ENOMEM;
-    return edge_new(worker->loop, worker->directory, &worker->edge_host, &setup, &worker->edge);
+    int error =
+        edge_new(worker->loop, worker->directory, &worker->edge_host, &setup, &worker->edge);
+    if (error < 0)
+        return error;
+    const struct edge_accept_host accept_host = {
+        .admission = worker->host->visitors,
+        .refusals = worker->host->refusals,
+        .directory = worker->directory,
+        .refused = &worker->counters.edge_refused,
+        .give = give,
+        .user = worker,
+    };
+    return edge_accept_new(worker->loop, &accept_host, setup.config, &worker->accept);
 }
 
 void worker_edge_free(struct worker *worker)
 {
+    edge_accept_free(worker->accept);
     edge_free(worker->edge);
     directory_free(worker->directory);
 }
@@ -127,6 +201,31 @@ void worker_edge_configure(struct worker *worker)
 {
     const struct edge_setup setup = setup_of(worker);
     edge_configure(worker->edge, &setup);
+    edge_accept_configure(worker->accept, setup.config);
+}
+
+void worker_edge_listen(struct worker *worker, struct listening *listening, enum edge_entry entry,
+                        uint64_t socket)
+{
+    int error = edge_accept_start(worker->accept, listening, entry, socket);
+    if (error < 0)
+        log_write(LOG_ERROR,
+                  LOG_FIELDS(LOG_NUMBER("worker", worker->index),
+                             LOG_TEXT("error", strerrorname_np(-error))),
+                  "a worker can't accept visitors");
+    listening_unref(listening);
+}
+
+void worker_edge_drain(struct worker *worker)
+{
+    edge_accept_close(worker->accept);
+    edge_drain(worker->edge);
+}
+
+void worker_edge_stop(struct worker *worker)
+{
+    edge_accept_close(worker->accept);
+    edge_stop(worker->edge);
 }
 
 void worker_edge_take(struct worker *worker, struct edge_passed *passed)

@@ -10,6 +10,11 @@ int worker_edge_new(struct worker *worker) __attribute__((warn_unused_result));
 void worker_edge_free(struct worker *worker);
 /* The worker's setup has changed. */
 void worker_edge_configure(struct worker *worker);
+/* Accepts there, too. Takes the reference. */
+void worker_edge_listen(struct worker *worker, struct listening *listening, enum edge_entry entry,
+                        uint64_t socket);
+void worker_edge_drain(struct worker *worker);
+void worker_edge_stop(struct worker *worker);
 /* A visitor. Takes it. */
 void worker_edge_take(struct worker *worker, struct edge_passed *passed);
 /* Takes the change's references. */

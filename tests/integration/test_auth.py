@@ -379,6 +379,14 @@ esac
                 self.assertFalse(self.connect().authenticate(token))
         self.server.wait_log("a token could not be checked", self.log_start)
 
+    def test_a_system_error_is_no_refusal_where_more_is_asked_for(self):
+        """An agent would end for good; when the tunnel is lost it comes back."""
+        tunnel = self.connect()
+        tunnel.post_token("broken", ["ping"])
+        tunnel.wait_end()
+        self.assertEqual(len(tunnel.control), 0)
+        self.assertFalse(self.connect().authenticate("bad", ["ping"]))
+
     def test_others_go_on_meanwhile(self):
         tunnel = self.connect()
         tunnel.post_token("slow")

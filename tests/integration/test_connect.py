@@ -38,8 +38,11 @@ class Agent:
         command += (["--token", token] if token else []) + list(arguments)
         names = ("PATH", "HOME", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
         kept = {name: os.environ[name] for name in names if name in os.environ}
+        self.start(command, {**kept, **(environment or {})})
+
+    def start(self, command, environment):
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        env={**kept, **(environment or {})}, preexec_fn=die_with_parent)
+                                        env=environment, preexec_fn=die_with_parent)
         self.lines, self.errors, self.open = [], [], 2
         self.changed = threading.Condition()
         for stream, lines in ((self.process.stdout, self.lines), (self.process.stderr, self.errors)):

@@ -416,6 +416,8 @@ class SlowTest(HttpCase):
         service, agent = self.serve()
         held = [self.server.raw() for _ in range(40)]
         try:
+            # Workers accept side by side: the last to come needn't be the last to be counted.
+            self.server.wait_metrics(lambda values: values["streamplex_edge_visitors"] >= 40, "40 visitors")
             with self.server.raw() as visitor:
                 visitor.sendall(self.get(agent))
                 head, _ = read_answer(visitor)

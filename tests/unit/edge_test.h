@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "edge/edge.h"
+#include "edge/guard.h"
 #include "registry/directory.h"
 
 /* --- A visitor ------------------------------------------------------------ */
@@ -47,6 +48,10 @@ struct world {
     struct directory *directory;
     struct edge_config config;
     struct edge *edge;
+    struct guard *guard;
+    const char *address; /* of visitors */
+    bool is_exhausted;
+    uint64_t moved;
     struct fake *fakes; /* the newest first */
     int opened;
     struct presence *full;      /* takes no more substreams */
@@ -182,6 +187,17 @@ static void world_pass_tunnel(void *user, struct edge_passed *passed)
 {
     assert_null(world.tunnel);
     world.tunnel = passed;
+}
+
+static bool world_is_exhausted(void *user, const struct socket_facts *facts)
+{
+    return world.is_exhausted;
+}
+
+static void world_moved(void *user, const struct socket_facts *facts, uint64_t bytes)
+{
+    assert_non_null(facts);
+    world.moved += bytes;
 }
 
 /* --- What agents do ------------------------------------------------------- */
@@ -395,7 +411,7 @@ static inline struct edge_passed *make_passed(enum edge_entry entry, int fd)
     int flags = fcntl(fd, F_GETFL);
     assert_int_equal(fcntl(fd, F_SETFL, flags | O_NONBLOCK), 0);
     passed->fd = fd;
-    assert_int_equal(address_from_host("192.0.2.7", 4711, &passed->peer), 0);
+    assert_int_equal(address_from_host(world.address, 4711, &passed->peer), 0);
     passed->visitor = passed->peer;
     passed->entry = entry;
     passed->accepted_at = loop_update_now(world.loop);
@@ -444,20 +460,29 @@ static inline void apply(enum registry_change_kind kind, struct socket_facts *fa
     assert_int_equal(directory_apply(world.directory, &change), 0);
 }
 
-static inline struct socket_facts *add_socket(enum socket_type type, const char *host)
+/* access: copied, or NULL. */
+static inline struct socket_facts *add_guarded(enum socket_type type, const char *host,
+                                               const struct socket_access *access)
 {
-    struct socket_facts *facts = calloc(1, sizeof *facts);
+    struct socket_facts values = {
+        .id = ++world.next_id,
+        .type = type,
+        .owner = (char *)"alice",
+        .name = (char *)host,
+        .hostname = (char *)host,
+        .port = socket_type_has_host(type) ? 0 : 41000,
+        .access = (struct socket_access *)access,
+    };
+    struct socket_facts *facts = socket_facts_new(&values);
     assert_non_null(facts);
-    atomic_init(&facts->references, 1);
-    facts->id = ++world.next_id;
-    facts->type = type;
-    facts->owner = strdup("alice");
-    facts->name = strdup(host);
-    facts->hostname = strdup(host);
-    facts->port = socket_type_has_host(type) ? 0 : 41000;
     apply(REGISTRY_PUT, facts, NULL);
     socket_facts_unref(facts);
     return facts; /* the directory's */
+}
+
+static inline struct socket_facts *add_socket(enum socket_type type, const char *host)
+{
+    return add_guarded(type, host, NULL);
 }
 
 static inline struct presence *add_agent(struct socket_facts *facts, const char *service)
@@ -484,6 +509,9 @@ static inline void make_edge(unsigned worker, struct edge **ret_edge)
         .count = world_count,
         .pass = world_pass,
         .pass_tunnel = world_pass_tunnel,
+        .is_exhausted = world_is_exhausted,
+        .moved = world_moved,
+        .guard = world.guard,
     };
     struct edge_setup setup = {.config = &world.config, .tls = world.tls};
     assert_int_equal(edge_new(world.loop, world.directory, &host, &setup, ret_edge), 0);
@@ -492,6 +520,7 @@ static inline void make_edge(unsigned worker, struct edge **ret_edge)
 static inline int begin_world(void **state)
 {
     memset(&world, 0, sizeof world);
+    world.address = "192.0.2.7";
     world.config = (struct edge_config){
         .domain = "edge.test",
         .head_timeout = 30 * TEST_SECOND,
@@ -503,6 +532,7 @@ static inline int begin_world(void **state)
     };
     assert_int_equal(loop_new(&world.loop), 0);
     assert_int_equal(directory_new(&world.directory), 0);
+    assert_int_equal(guard_new(&world.guard), 0);
     make_edge(0, &world.edge);
     return 0;
 }
@@ -547,6 +577,8 @@ static inline int end_world(void **state)
     tls_context_unref(world.tls_client);
     if (world.folder)
         test_remove_folder(world.folder);
+    guard_free(world.guard);
+    loop_settle(world.loop);
     edge_free(world.edge);
     directory_free(world.directory);
     loop_free(world.loop);

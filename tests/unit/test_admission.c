@@ -5,38 +5,22 @@
 
 #include <cmocka.h>
 
-#include "net/loop.h"
-#include "net/timer.h"
+#include <pthread.h>
+
 #include "server/admission.h"
 
-static struct loop *loop;
 static struct admission *admission;
 
 static int set_up(void **state)
 {
-    assert_int_equal(loop_new(&loop), 0);
-    assert_int_equal(admission_new(loop, &admission), 0);
+    assert_int_equal(admission_new(&admission), 0);
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    loop_free(loop);
     admission_free(admission);
     return 0;
-}
-
-static void stop(struct loop_message *message)
-{
-    loop_stop(loop);
-}
-
-/* Reports are messages: lets those that were posted be taken. */
-static void settle(void)
-{
-    struct loop_message last = {.run = stop};
-    loop_post(loop, &last);
-    loop_run(loop);
 }
 
 static union address address(const char *host)
@@ -56,7 +40,6 @@ static void test_caps_the_process(void **state)
     assert_null(admission_enter(admission, &b));
     assert_string_equal(admission_enter(admission, &c), "max-tunnels");
     admission_report(admission, &a, ADMISSION_GONE_UNAUTHED);
-    settle();
     assert_null(admission_enter(admission, &c));
     assert_int_equal(admission_tunnels(admission), 2);
 }
@@ -96,11 +79,9 @@ static void test_caps_those_not_authenticated(void **state)
     assert_null(admission_enter(admission, &b));
     assert_string_equal(admission_enter(admission, &c), "max-unauthed");
     admission_report(admission, &a, ADMISSION_AUTHED);
-    settle();
     assert_null(admission_enter(admission, &a));
     /* Going, it gives back what it holds and no more. */
     admission_report(admission, &a, ADMISSION_GONE_AUTHED);
-    settle();
     assert_int_equal(admission_tunnels(admission), 2);
     assert_string_equal(admission_enter(admission, &c), "max-unauthed");
 }
@@ -119,9 +100,32 @@ static void test_trusted_addresses_have_no_cap_of_their_own(void **state)
     assert_string_equal(admission_enter_trusted(admission, &a), "all");
     for (int i = 0; i < 2; i++)
         admission_report(admission, &a, ADMISSION_GONE_UNAUTHED);
-    settle();
     assert_int_equal(admission_tunnels(admission), 1);
     assert_null(admission_enter(admission, &a));
+}
+
+static void *come_and_go(void *argument)
+{
+    const union address *peer = argument;
+    for (int i = 0; i < 2000; i++) {
+        assert_null(admission_enter(admission, peer));
+        admission_report(admission, peer, ADMISSION_AUTHED);
+        admission_report(admission, peer, ADMISSION_GONE_AUTHED);
+    }
+    return NULL;
+}
+
+static void test_counts_from_any_thread(void **state)
+{
+    struct admission_limits limits = {9, 9, 9, 9, NULL};
+    union address peers[] = {address("192.0.2.1"), address("192.0.2.1"), address("192.0.2.2")};
+    pthread_t threads[3];
+    admission_configure(admission, &limits);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, &peers[i]), 0);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(admission_tunnels(admission), 0);
 }
 
 int main(void)
@@ -133,6 +137,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_caps_those_not_authenticated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_trusted_addresses_have_no_cap_of_their_own, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_counts_from_any_thread, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,6 +55,7 @@ static void test_it_is_a_device_only(void **state)
     side->config.side = PLEX_DEVICE;
     board_start(side, 0);
     assert_int_equal(plex_session_authorize(side->session, true), PLEX_OURS_STATE);
+    assert_int_equal(plex_session_asked(side->session), 0);
     board_finish(side);
 }
 

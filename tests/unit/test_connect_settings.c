@@ -150,7 +150,7 @@ static void test_the_help_tells_the_exit_codes(void **state)
 
     settings_help(&connect_table, stream);
     fclose(stream);
-    assert_non_null(strstr(text, "2 (wrong token)"));
+    assert_non_null(strstr(text, "2 (wrong token"));
     assert_non_null(strstr(text, "6 (the server has no"));
     free(text);
 }

@@ -411,6 +411,24 @@ static void test_https_only_is_redirected(void **state)
     await_no_visitor();
 }
 
+/* Never to another page than the one asked for. */
+static void test_long_url_is_redirected_whole_or_not(void **state)
+{
+    struct socket_facts *facts = add_socket(SOCKET_HTTPS, "a.edge.test");
+    char request[12000];
+    facts->https_only = true;
+    add_agent(facts, "web");
+    for (int length = 5000; length <= 10000; length += 5000) {
+        struct client *client = come(EDGE_HTTP, NULL);
+        snprintf(request, sizeof request, "GET /%0*d HTTP/1.1\r\nHost: a.edge.test\r\n\r\n", length,
+                 7);
+        client_send(client, request);
+        await_answer(client, length == 5000 ? "00007\r\n" : "URL_TOO_LONG\r\n");
+        leave(client);
+        await_no_visitor();
+    }
+}
+
 static void test_acme_challenges_come_from_the_webroot(void **state)
 {
     char *folder = test_folder();
@@ -873,6 +891,7 @@ int main(void)
         TEST(test_kept_connection_that_was_closed_is_made_anew),
         TEST(test_other_host_on_a_plain_connection_is_routed_again),
         TEST(test_https_only_is_redirected),
+        TEST(test_long_url_is_redirected_whole_or_not),
         TEST(test_acme_challenges_come_from_the_webroot),
         TEST(test_proxy_header_of_a_trusted_peer_is_believed),
         TEST(test_connection_goes_to_its_tunnels_worker),

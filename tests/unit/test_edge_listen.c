@@ -1,5 +1,6 @@
-/* Visitors at the edge's listeners: let in, counted, refused. */
+/* Visitors at the edge's listeners and the ports of sockets: let in, counted, refused. */
 #include "net_test.h"
+#include "registry_test.h"
 
 #include <fcntl.h>
 
@@ -11,6 +12,9 @@
 
 static struct loop *loop;
 static struct edge_listen *listen_;
+static struct edge_accept *accept_; /* the only worker's */
+static struct directory *directory;
+static struct socket_facts *facts;
 static struct config *config;
 static struct counters counters;
 static struct edge_passed *given[GIVEN_MAX];
@@ -21,6 +25,11 @@ static void give(void *user, struct edge_passed *passed)
     assert_ptr_equal(user, &counters);
     assert_true(given_count < GIVEN_MAX);
     given[given_count++] = passed;
+}
+
+static void share(void *user, struct listening *listening, enum edge_entry entry)
+{
+    assert_int_equal(edge_accept_start(accept_, listening, entry, 0), 0);
 }
 
 static void leave(struct edge_passed *passed)
@@ -43,24 +52,35 @@ static void load(const char *const *arguments)
     if (config_load(argc, argv, &config, error, sizeof error) < 0)
         fail_msg("%s", error);
     edge_listen_configure(listen_, config);
+    edge_accept_configure(accept_, &config->edge);
+}
+
+static void open_listener_at(const char *text, enum edge_entry entry)
+{
+    union address address;
+    char error[256];
+    assert_int_equal(address_parse(text, &address), 0);
+    if (edge_listen_open(listen_, entry, &address, -1, error, sizeof error) < 0)
+        fail_msg("%s", error);
 }
 
 static void open_listener(enum edge_entry entry)
 {
-    union address address;
-    char error[256];
-    assert_int_equal(address_parse("127.0.0.1:0", &address), 0);
-    if (edge_listen_open(listen_, entry, &address, -1, error, sizeof error) < 0)
-        fail_msg("%s", error);
+    open_listener_at("127.0.0.1:0", entry);
+}
+
+static int connect_to(const union address *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, &address->any, address_size(address)), 0);
+    return fd;
 }
 
 static int visit(enum edge_entry entry)
 {
     union address address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(address_from_host("127.0.0.1", edge_listen_port(listen_, entry), &address), 0);
-    assert_int_equal(connect(fd, &address.any, address_size(&address)), 0);
-    return fd;
+    return connect_to(&address);
 }
 
 static bool has_given(void *user)
@@ -126,6 +146,7 @@ struct reading {
     char text[8192];
     size_t length;
     bool is_over;
+    int error; /* that it ended with */
 };
 
 static bool read_on(void *user)
@@ -137,6 +158,7 @@ static bool read_on(void *user)
         reading->length += (size_t)count;
     reading->text[reading->length] = '\0';
     reading->is_over = count == 0 || (count < 0 && errno != EAGAIN);
+    reading->error = count < 0 ? errno : 0;
     return reading->is_over;
 }
 
@@ -207,12 +229,12 @@ static void test_a_flood_gets_few_pages(void **state)
     leave(given[0]);
 }
 
-static void test_a_trusted_proxy_is_many_visitors(void **state)
+static void visit_as_trusted(const char *listener)
 {
     int fds[3];
     load((const char *const[]){"--max-visitors-per-address=1", "--trusted-proxies=127.0.0.0/8",
                                NULL});
-    open_listener(EDGE_HTTP);
+    open_listener_at(listener, EDGE_HTTP);
     for (int i = 0; i < 3; i++)
         fds[i] = visit(EDGE_HTTP);
     await_given(3);
@@ -222,23 +244,79 @@ static void test_a_trusted_proxy_is_many_visitors(void **state)
     }
 }
 
-/* A socket's own port has its listener elsewhere. */
+static void test_a_trusted_proxy_is_many_visitors(void **state)
+{
+    visit_as_trusted("127.0.0.1:0");
+}
+
+/* The kernel tells it as ::ffff:127.0.0.1 there. */
+static void test_a_trusted_proxy_is_known_at_an_ipv6_listener(void **state)
+{
+    visit_as_trusted("[::]:0");
+}
+
+static void publish(enum registry_change_kind kind, struct presence *presence)
+{
+    const struct registry_change change = {kind, facts, presence};
+    assert_int_equal(directory_apply(directory, &change), 0);
+}
+
+/* A socket's own port: whom the worker knows to serve it is chosen, and who comes when nobody does
+ * any more is reset. */
 static void test_a_visitor_of_a_port_comes_with_its_presence(void **state)
 {
-    int fds[2];
-    union address peer;
-    struct presence presence = {.references = 1, .ref = {.worker = 3}};
+    union address address;
+    struct listening *listening;
+    struct reading reading = {0};
+    struct presence *presence =
+        presence_new((struct tunnel_ref){.worker = 3}, facts->id, "web", "");
     load((const char *const[]){NULL});
-    test_tcp_pair(fds);
-    assert_int_equal(address_from_host("192.0.2.1", 1000, &peer), 0);
-    edge_listen_take(listen_, fds[1], &peer, EDGE_PORT, &presence);
-    assert_int_equal(given_count, 1);
+    publish(REGISTRY_PUT, NULL);
+    publish(REGISTRY_ONLINE, presence);
+    assert_int_equal(address_parse("127.0.0.1:0", &address), 0);
+    assert_int_equal(listening_open(&address, &listening), 0);
+    listening_address(listening, &address);
+    for (int i = 0; i < 2; i++) /* two tunnels of it on this worker */
+        assert_int_equal(edge_accept_start(accept_, listening, EDGE_PORT, facts->id), 0);
+    edge_accept_stop(accept_, facts->id);
+    int fd = connect_to(&address);
+    await_given(1);
     assert_int_equal(given[0]->entry, EDGE_PORT);
-    assert_ptr_equal(given[0]->presence, &presence);
-    assert_int_equal(presence.references, 2);
+    assert_ptr_equal(given[0]->presence, presence);
     leave(given[0]);
-    assert_int_equal(presence.references, 1);
-    close(fds[0]);
+    close(fd);
+    publish(REGISTRY_OFFLINE, presence);
+    presence_unref(presence);
+    reading.fd = connect_to(&address);
+    test_run_until(loop, read_on, &reading);
+    assert_int_equal(reading.error, ECONNRESET);
+    close(reading.fd);
+    assert_int_equal(given_count, 1);
+    listening_unref(listening);
+}
+
+/* It was woken for it, and another worker may still serve it. */
+static void test_who_waits_when_a_worker_stops_is_taken(void **state)
+{
+    union address address;
+    struct listening *listening;
+    struct presence *presence =
+        presence_new((struct tunnel_ref){.worker = 3}, facts->id, "web", "");
+    load((const char *const[]){NULL});
+    publish(REGISTRY_PUT, NULL);
+    publish(REGISTRY_ONLINE, presence);
+    presence_unref(presence);
+    assert_int_equal(address_parse("127.0.0.1:0", &address), 0);
+    assert_int_equal(listening_open(&address, &listening), 0);
+    listening_address(listening, &address);
+    assert_int_equal(edge_accept_start(accept_, listening, EDGE_PORT, facts->id), 0);
+    int fd = connect_to(&address);
+    edge_accept_stop(accept_, facts->id);
+    edge_accept_stop(accept_, facts->id);
+    assert_int_equal(given_count, 1);
+    leave(given[0]);
+    close(fd);
+    listening_unref(listening);
 }
 
 static void test_closed_listeners_take_nobody(void **state)
@@ -278,16 +356,30 @@ static int set_up(void **state)
     counters = (struct counters){0};
     given_count = 0;
     config = NULL;
+    facts = test_facts(7, SOCKET_TCP, "", 1);
     assert_int_equal(loop_new(&loop), 0);
-    return edge_listen_new(
-        loop, &(struct edge_listen_host){give, &counters.edge_refused, &counters}, &listen_);
+    assert_int_equal(directory_new(&directory), 0);
+    assert_int_equal(edge_listen_new(&(struct edge_listen_host){share, NULL}, &listen_), 0);
+    const struct edge_accept_host host = {
+        .admission = edge_listen_admission(listen_),
+        .refusals = edge_listen_refusals(listen_),
+        .directory = directory,
+        .refused = &counters.edge_refused,
+        .give = give,
+        .user = &counters,
+    };
+    return edge_accept_new(loop, &host, NULL, &accept_);
 }
 
 static int tear_down(void **state)
 {
     edge_listen_close(listen_);
+    edge_accept_close(accept_);
     loop_free(loop);
+    edge_accept_free(accept_);
     edge_listen_free(listen_);
+    directory_free(directory);
+    socket_facts_unref(facts);
     config_unref(config);
     return 0;
 }
@@ -302,7 +394,9 @@ int main(void)
         TEST(test_over_the_cap_tls_is_closed),
         TEST(test_a_flood_gets_few_pages),
         TEST(test_a_trusted_proxy_is_many_visitors),
+        TEST(test_a_trusted_proxy_is_known_at_an_ipv6_listener),
         TEST(test_a_visitor_of_a_port_comes_with_its_presence),
+        TEST(test_who_waits_when_a_worker_stops_is_taken),
         TEST(test_closed_listeners_take_nobody),
         TEST(test_a_taken_address_is_named),
     };

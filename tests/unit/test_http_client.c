@@ -4,9 +4,11 @@
 #include <dlfcn.h>
 #include <netdb.h>
 #include <semaphore.h>
+#include <sys/un.h>
 
 #include "net/acceptor.h"
 #include "net/http_client.h"
+#include "net/poll.h"
 
 #define SECRET "s3cr3t"
 
@@ -201,6 +203,140 @@ static void test_post_with_basic_auth(void **state)
     assert_non_null(strstr(server.request, "\r\n\r\ngrant_type=x&api_key=y"));
 }
 
+/* ---- what a request may have beside its URL ---- */
+
+/* Fills in the server's URL. */
+static void run_options(struct http_client_options options, const char *scheme,
+                        struct outcome *outcome)
+{
+    char url[256];
+    struct http_request *request;
+    snprintf(url, sizeof(url), "%s://127.0.0.1:%u/path", scheme, server.port);
+    options.url = url;
+    memset(outcome, 0, sizeof(*outcome));
+    assert_int_equal(0, http_client_start(client, &options, on_done, outcome, &request));
+    test_run_until(loop, test_flag_holds, &outcome->done);
+}
+
+static void test_method_body_and_headers(void **state)
+{
+    struct outcome outcome;
+    static const char *const headers[] = {"X-Access-Token: " SECRET, "X-Second: a: b", NULL};
+    server.answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    run_options((struct http_client_options){.method = "PUT",
+                                             .body = "{\"a\":1}and more",
+                                             .body_length = 7,
+                                             .content_type = "application/json",
+                                             .headers = headers},
+                "http", &outcome);
+    assert_int_equal(200, outcome.status);
+    assert_non_null(strstr(server.request, "PUT /path HTTP/1.1\r\n"));
+    assert_non_null(strstr(server.request, "\r\nContent-Type: application/json\r\n"));
+    assert_non_null(strstr(server.request, "\r\nContent-Length: 7\r\n"));
+    assert_non_null(strstr(server.request, "\r\nX-Access-Token: " SECRET "\r\n"));
+    assert_non_null(strstr(server.request, "\r\nX-Second: a: b\r\n"));
+    assert_non_null(strstr(server.request, "\r\n\r\n{\"a\":1}"));
+    assert_null(strstr(server.request, "and more"));
+}
+
+static void test_methods_without_a_body(void **state)
+{
+    struct outcome outcome;
+    server.answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    run_options((struct http_client_options){.method = "DELETE"}, "http", &outcome);
+    assert_int_equal(200, outcome.status);
+    assert_non_null(strstr(server.request, "DELETE /path HTTP/1.1\r\n"));
+    assert_null(strstr(server.request, "Content-"));
+    run_options((struct http_client_options){.method = "POST"}, "http", &outcome);
+    assert_int_equal(200, outcome.status);
+    assert_non_null(strstr(server.request, "POST /path HTTP/1.1\r\n"));
+    assert_non_null(strstr(server.request, "\r\nContent-Length: 0\r\n"));
+    assert_null(strstr(server.request, "Content-Type"));
+    run_options((struct http_client_options){.body = "x", .body_length = 1}, "http", &outcome);
+    assert_non_null(strstr(server.request, "POST /path HTTP/1.1\r\n"));
+    server.answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    run_options((struct http_client_options){.method = "HEAD"}, "http", &outcome);
+    assert_int_equal(200, outcome.status);
+    assert_non_null(strstr(server.request, "HEAD /path HTTP/1.1\r\n"));
+}
+
+static void test_no_line_can_be_smuggled_in(void **state)
+{
+    static const char *const methods[] = {"", "GET /\r\n", "get", "GET ", "A\nB"};
+    static const char *const types[] = {"text/plain\r\nX: y", "a\nb", "\x01"};
+    static const char *const headers[] = {
+        "X: y\r\nZ: z", "X: y\n", "X", "X:", "X: ", ": y", "X;", "X y: z", "X; y: z", ""};
+    struct http_request *request = NULL;
+    struct outcome outcome = {0};
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        struct http_client_options options = {.url = "http://127.0.0.1/", .method = methods[i]};
+        assert_int_equal(-EINVAL, http_client_start(client, &options, on_done, &outcome, &request));
+    }
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        struct http_client_options options = {
+            .url = "http://127.0.0.1/", .body = "", .content_type = types[i]};
+        assert_int_equal(-EINVAL, http_client_start(client, &options, on_done, &outcome, &request));
+    }
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        const char *const list[] = {"Good: one", headers[i], NULL};
+        struct http_client_options options = {.url = "http://127.0.0.1/", .headers = list};
+        assert_int_equal(-EINVAL, http_client_start(client, &options, on_done, &outcome, &request));
+    }
+    assert_null(request);
+}
+
+static void test_bound_of_the_caller(void **state)
+{
+    static char answer[HTTP_CLIENT_BODY_MAX + 200];
+    struct outcome outcome;
+    int head = snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n",
+                        HTTP_CLIENT_BODY_MAX + 1);
+    memset(answer + head, 'x', HTTP_CLIENT_BODY_MAX + 1);
+    server.answer = answer;
+    run_options((struct http_client_options){.answer_max = HTTP_CLIENT_BODY_MAX + 1}, "http",
+                &outcome);
+    assert_int_equal(200, outcome.status);
+    assert_int_equal(HTTP_CLIENT_BODY_MAX + 1, outcome.length);
+    run_options((struct http_client_options){.answer_max = 5}, "http", &outcome);
+    expect_failure(&outcome, "longer than 5 bytes");
+}
+
+static void local_ready(void *user, int listener, bool readable, bool writable)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+        accepted(NULL, fd, NULL, NULL);
+    }
+}
+
+static void test_unix_socket(void **state)
+{
+    struct outcome outcome;
+    struct poll *poll;
+    char *folder = test_folder();
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", folder);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(0, bind(fd, (struct sockaddr *)(void *)&address, sizeof(address)));
+    assert_int_equal(0, listen(fd, 8));
+    assert_int_equal(0, poll_open(loop, fd, local_ready, NULL, &poll));
+    poll_want(poll, true, false);
+    setenv("http_proxy", "http://127.0.0.1:1/", 1);
+    server.answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    run_options((struct http_client_options){.unix_path = address.sun_path}, "http", &outcome);
+    unsetenv("http_proxy");
+    assert_string_equal("", outcome.error);
+    assert_string_equal("hello", outcome.body);
+    assert_non_null(strstr(server.request, "GET /path HTTP/1.1\r\n"));
+    poll_close(poll);
+    close(fd);
+    unlink(address.sun_path);
+    run_options((struct http_client_options){.unix_path = address.sun_path}, "http", &outcome);
+    expect_failure(&outcome, "connect");
+    assert_int_equal(0, rmdir(folder));
+    free(folder);
+}
+
 static void test_other_statuses_are_answers(void **state)
 {
     struct outcome outcome;
@@ -364,6 +500,35 @@ static void test_https_trusts_the_systems_authorities(void **state)
     test_remove_folder(folder);
 }
 
+static void test_https_trusts_a_file_instead(void **state)
+{
+    struct outcome outcome;
+    char *folder = test_folder(), *other = test_folder();
+    char error[256];
+    const char *names[] = {"127.0.0.1"};
+    listen_with_tls(folder, "127.0.0.1");
+    assert_int_equal(0, pki_ensure_server(other, names, 1, error, sizeof(error)));
+    server.keeps = true;
+    make_client_trusting(test_path(folder, "ca.pem"));
+    struct http_client_options good = {.ca_file = test_path(folder, "ca.pem")};
+    struct http_client_options bad = {.ca_file = test_path(other, "ca.pem")};
+    struct http_client_options missing = {.ca_file = test_path(other, "none.pem")};
+    run_options(good, "https", &outcome);
+    assert_string_equal("", outcome.error);
+    assert_string_equal("hello", outcome.body);
+    run_options(bad, "https", &outcome); /* neither the system's CAs nor a kept connection help */
+    expect_failure(&outcome, "certificate");
+    run_options(missing, "https", &outcome);
+    expect_failure(&outcome, "");
+    make_client_trusting(test_path(other, "ca.pem"));
+    run_options(good, "https", &outcome);
+    assert_string_equal("hello", outcome.body);
+    run_options((struct http_client_options){0}, "https", &outcome);
+    expect_failure(&outcome, "certificate");
+    test_remove_folder(folder);
+    test_remove_folder(other);
+}
+
 static void test_https_checks_the_name(void **state)
 {
     struct outcome outcome;
@@ -428,6 +593,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_get),
         TEST(test_post_with_basic_auth),
+        TEST(test_method_body_and_headers),
+        TEST(test_methods_without_a_body),
+        TEST(test_no_line_can_be_smuggled_in),
+        TEST(test_bound_of_the_caller),
+        TEST(test_unix_socket),
         TEST(test_other_statuses_are_answers),
         TEST(test_connection_is_kept),
         TEST(test_nobody_listens),
@@ -437,6 +607,7 @@ int main(void)
         TEST(test_answer_that_breaks_off),
         TEST(test_other_protocols_are_refused),
         TEST(test_https_trusts_the_systems_authorities),
+        TEST(test_https_trusts_a_file_instead),
         TEST(test_https_checks_the_name),
         TEST(test_cancelled),
         TEST(test_freed_by_a_callback),

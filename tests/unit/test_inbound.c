@@ -504,10 +504,12 @@ static void test_a_visit_is_told(void **state)
     struct rig *rig = rig_new(PLEX_FEATURES_ALL);
     struct presence *presence = make_presence(rig);
     inbound_tell_visit(rig->worker, presence, "{\"visit\":{}}", 12);
+    registration_send_visits(rig->tunnel);
     rig_run(rig);
     side_expect(&rig->device, "message {\"visit\":{}}\n");
     presence->ref.generation++;
     inbound_tell_visit(rig->worker, presence, "{\"visit\":{}}", 12);
+    registration_send_visits(rig->tunnel);
     rig_run(rig);
     side_expect(&rig->device, "");
     rig_free(rig, registration_free);
@@ -528,6 +530,7 @@ static void test_a_visit_is_told_by_another_worker(void **state)
     rig->host.worker_count = 2;
     inbound_tell_visit(other, presence, "{\"visit\":{}}", 12);
     test_run_until(rig->worker->loop, has_registration, rig->tunnel);
+    registration_send_visits(rig->tunnel);
     rig_run(rig);
     side_expect(&rig->device, "message {\"visit\":{}}\n");
     /* Under way, while the tunnel goes. */

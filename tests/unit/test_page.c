@@ -108,7 +108,7 @@ static void test_every_page_says_what_it_is(void **state)
 static void test_a_status_has_its_page(void **state)
 {
     (void)state;
-    static const int statuses[] = {400, 405, 408, 417, 421, 431, 501, 502, 505};
+    static const int statuses[] = {400, 405, 408, 414, 417, 421, 431, 501, 502, 505};
     for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
         make_page(page_of_status(statuses[i]), "", "");
         assert_int_equal(answer.status, statuses[i]);

@@ -379,6 +379,7 @@ static void test_visits_keep_their_order_and_their_cap(void **state)
         int length = snprintf(text, sizeof text, "{\"visit\":{\"n\":%d}}", i);
         registration_tell_visit(rig->tunnel, text, (size_t)length);
     }
+    registration_send_visits(rig->tunnel);
     rig_run(rig);
     const char *at = rig->device.log;
     for (int i = 0; i < 256; i++) {
@@ -389,8 +390,31 @@ static void test_visits_keep_their_order_and_their_cap(void **state)
     assert_string_equal(at, "");
     rig->device.log_size = 0;
     registration_tell_visit(rig->tunnel, "{}", 2); /* there is room again */
+    registration_send_visits(rig->tunnel);
     rig_run(rig);
     side_expect(&rig->device, "message {}\n");
+    finish(rig);
+}
+
+static bool has_output(void *user)
+{
+    return plex_session_has_output(((struct rig *)user)->tunnel->session);
+}
+
+static void test_a_visit_waits_for_company_but_not_for_long(void **state)
+{
+    struct rig *rig = start();
+    registration_send_visits(rig->tunnel); /* there are none */
+    registration_tell_visit(rig->tunnel, "{\"visit\":{}}", 12);
+    assert_false(has_output(rig));
+    test_run_until(rig->worker->loop, has_output, rig); /* nothing comes: it goes alone */
+    rig_run(rig);
+    side_expect(&rig->device, "message {\"visit\":{}}\n");
+    registration_tell_visit(rig->tunnel, "{\"visit\":{}}", 12);
+    agent_says(rig, REGISTER("Youpi"));
+    assert_false(has_output(rig));
+    answer_next(rig, REGISTRY_OK); /* this is company */
+    assert_non_null(strstr(rig->device.log, "message {\"visit\":{}}\nmessage {\"registered"));
     finish(rig);
 }
 
@@ -414,6 +438,7 @@ static void test_visits_that_are_too_long(void **state)
     text[0] = '{';
     text[1000] = '}';
     registration_tell_visit(rig->tunnel, text, 1001);
+    registration_send_visits(rig->tunnel);
     assert_false(plex_session_has_output(rig->tunnel->session));
     text[999] = '}';
     registration_tell_visit(rig->tunnel, text, 1000);
@@ -423,6 +448,7 @@ static void test_visits_that_are_too_long(void **state)
     assert_int_equal(registration_pull(rig->tunnel, buffer, sizeof buffer), 2);
     assert_int_equal(registration_pull(rig->tunnel, buffer, sizeof buffer), 0);
     registration_tell_visit(rig->tunnel, text, 1000);
+    registration_send_visits(rig->tunnel);
     rig_run(rig);
     assert_int_equal(rig->device.log_size, strlen("message \n") + 1000);
     finish(rig);
@@ -454,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_the_agent_goes_away),
         cmocka_unit_test(test_an_agent_that_registered_nothing_goes_away),
         cmocka_unit_test(test_visits_keep_their_order_and_their_cap),
+        cmocka_unit_test(test_a_visit_waits_for_company_but_not_for_long),
         cmocka_unit_test(test_an_answer_behind_many_visits),
         cmocka_unit_test(test_visits_that_are_too_long),
         cmocka_unit_test(test_no_visits_without_the_feature),

@@ -183,7 +183,7 @@ static void test_a_made_up_name_that_is_taken_is_made_up_again(void **state)
     strcpy(first, claim("ann", "a", SOCKET_HTTP, NULL)->hostname);
     dice = 0;
     assert_string_not_equal(claim("bob", "a", SOCKET_HTTP, NULL)->hostname, first);
-    assert_int_equal(dice, 2);
+    assert_int_equal(dice, 3); /* its uuid is the third */
 }
 
 static void test_a_host_may_be_asked_for(void **state)
@@ -509,6 +509,227 @@ static void test_a_new_directory_gets_all(void **state)
     socket_facts_unref(reserved);
 }
 
+/* --- What the API does --- */
+
+/* New facts like those of the socket; the caller's. */
+static struct socket_facts *like(const struct socket_facts *facts, const char *name,
+                                 const char *description)
+{
+    struct socket_facts values = *facts;
+    values.name = (char *)name;
+    values.description = (char *)description;
+    struct socket_facts *copy = socket_facts_new(&values);
+    assert_non_null(copy);
+    return copy;
+}
+
+static int change(const struct socket_facts *facts, const char *name, const char *description)
+{
+    struct socket_facts *copy = like(facts, name, description);
+    int error = registry_change(registry, copy);
+    socket_facts_unref(copy);
+    return error;
+}
+
+static void test_a_socket_is_found_by_its_uuid(void **state)
+{
+    const struct socket_facts *a = claim("ann", "a", SOCKET_HTTP, NULL);
+    const struct socket_facts *b = claim("ann", "b", SOCKET_HTTP, NULL);
+    assert_true(uuid_is_valid(a->uuid));
+    assert_string_not_equal(a->uuid, b->uuid);
+    assert_ptr_equal(registry_find_uuid(registry, b->uuid), b);
+    assert_ptr_equal(registry_find_id(registry, a->id), a);
+    assert_null(registry_find_uuid(registry, "nobody"));
+    assert_null(registry_find_uuid(registry, ""));
+    struct socket_facts *reserved = reserve("ann", "c", SOCKET_HTTP, NULL);
+    assert_null(registry_find_uuid(registry, reserved->uuid)); /* not on disk yet */
+    registry_cancel(registry, reserved);
+    socket_facts_unref(reserved);
+}
+
+static void test_an_agent_keeps_what_the_api_has_set(void **state)
+{
+    struct socket_access access = {.is_protected = true, .username = "u", .rate = 5};
+    struct socket_claim asked = ask("ann", "a", SOCKET_HTTP, "foo");
+    asked.description = "the door";
+    asked.access = &access;
+    struct socket_facts *facts = claim_it(&asked);
+    assert_string_equal(facts->access->username, "u");
+    assert_ptr_equal(claim("ann", "a", SOCKET_HTTP, "foo"), facts); /* an agent's: no change */
+    facts = claim("ann", "a", SOCKET_HTTPS, "bar");
+    assert_string_equal(facts->description, "the door");
+    assert_int_equal(facts->access->rate, 5);
+    asked.description = "a \x1b[31mdoor";
+    assert_refused(REGISTRY_TAKEN, "bob", "x", SOCKET_HTTP, "bar");
+    bool is_changed;
+    assert_int_equal(registry_claim(registry, &asked, &facts, &is_changed), REGISTRY_BAD_NAME);
+}
+
+static void test_facts_are_changed_and_go_out(void **state)
+{
+    struct socket_facts *facts = claim("ann", "a", SOCKET_HTTP, "foo");
+    claim("ann", "b", SOCKET_HTTP, "bar");
+    online(facts, 1, "x");
+    assert_int_equal(change(facts, "a", "words"), REGISTRY_OK);
+    assert_int_equal(changes[REGISTRY_PUT], 3);
+    facts = registry_find_id(registry, 1);
+    assert_string_equal(facts->description, "words");
+    assert_picks(facts, 1);
+    /* a name is free again when it isn't the socket's any more, and never another's */
+    assert_int_equal(change(facts, "b", NULL), REGISTRY_TAKEN);
+    assert_int_equal(change(facts, "", NULL), REGISTRY_BAD_NAME);
+    assert_int_equal(change(facts, "a", "\xff"), REGISTRY_BAD_NAME);
+    assert_int_equal(change(facts, "c", NULL), REGISTRY_OK);
+    assert_int_equal(claim("ann", "c", SOCKET_HTTP, NULL)->id, 1);
+    assert_int_equal(claim("ann", "a", SOCKET_HTTP, NULL)->id, 3);
+}
+
+static void test_what_a_socket_is_can_not_be_changed(void **state)
+{
+    const struct socket_facts *facts = claim("ann", "a", SOCKET_HTTP, "foo");
+    struct socket_facts values = *facts;
+    struct {
+        struct socket_facts values;
+        int error;
+    } cases[5] = {{values, REGISTRY_NOT_ALLOWED},
+                  {values, REGISTRY_NOT_ALLOWED},
+                  {values, REGISTRY_NOT_ALLOWED},
+                  {values, REGISTRY_OTHER_TYPE},
+                  {values, REGISTRY_UNKNOWN}};
+    cases[0].values.hostname = "bar.edge.localhost";
+    cases[1].values.port = 41001;
+    cases[2].values.owner = "bob";
+    cases[3].values.type = SOCKET_TCP;
+    cases[4].values.id = 77;
+    for (size_t i = 0; i < 5; i++) {
+        struct socket_facts *wrong = socket_facts_new(&cases[i].values);
+        assert_int_equal(registry_change(registry, wrong), cases[i].error);
+        socket_facts_unref(wrong);
+    }
+    assert_int_equal(changes[REGISTRY_PUT], 1);
+}
+
+static void test_a_change_is_reserved_until_it_is_stored(void **state)
+{
+    const struct socket_facts *before = claim("ann", "a", SOCKET_HTTP, "foo");
+    struct socket_facts *facts = like(before, "b", "words");
+    assert_int_equal(registry_reserve(registry, facts), REGISTRY_OK);
+    assert_int_equal(change(before, "c", NULL), REGISTRY_BUSY);
+    struct socket_facts *again = reserve("ann", "a", SOCKET_HTTP, "foo");
+    assert_ptr_equal(again, facts); /* an agent's claim waits for it */
+    socket_facts_unref(again);
+    assert_null(registry_find_id(registry, 1)->description);
+    registry_cancel(registry, facts);
+    assert_int_equal(claim("ann", "b", SOCKET_HTTP, NULL)->id, 2);
+    assert_ptr_equal(registry_find_id(registry, 1), before);
+    socket_facts_unref(facts);
+}
+
+static void test_a_removed_socket_is_gone_with_all(void **state)
+{
+    struct socket_facts *facts = claim("ann", "a", SOCKET_TCP, NULL);
+    struct socket_facts *other = claim("ann", "b", SOCKET_HTTP, "foo");
+    online(facts, 1, "x");
+    online(facts, 2, "y");
+    online(other, 1, "x");
+    uint64_t id = facts->id;
+    assert_int_equal(registry_remove(registry, id), REGISTRY_OK);
+    assert_int_equal(changes[REGISTRY_OFFLINE], 2);
+    assert_int_equal(changes[REGISTRY_REMOVE], 1);
+    assert_int_equal(open_ports[0], 0);
+    assert_null(directory_find_id(directory, id));
+    assert_int_equal(registry_remove(registry, id), REGISTRY_UNKNOWN);
+    assert_picks(other, 1);
+    registry_offline(registry, test_ref(1));
+    registry_offline(registry, test_ref(2));
+    /* its host name and name are free, its id isn't */
+    assert_int_equal(registry_remove(registry, other->id), REGISTRY_OK);
+    assert_int_equal(find("foo.edge.localhost"), 0);
+    assert_int_equal(claim("bob", "b", SOCKET_HTTP, "foo")->id, 3);
+    assert_int_equal(claim("ann", "a", SOCKET_HTTP, NULL)->id, 4);
+}
+
+static void test_what_is_reserved_of_a_removed_socket_comes_to_nothing(void **state)
+{
+    claim("ann", "a", SOCKET_HTTP, "foo");
+    struct socket_facts *facts = reserve("ann", "a", SOCKET_HTTP, "bar");
+    assert_int_equal(registry_remove(registry, 1), REGISTRY_OK);
+    registry_commit(registry, facts);
+    assert_int_equal(registry_count(registry), 0);
+    assert_int_equal(find("bar.edge.localhost"), 0);
+    socket_facts_unref(facts);
+    facts = reserve("ann", "a", SOCKET_HTTP, "foo");
+    assert_int_equal(registry_remove(registry, facts->id), REGISTRY_UNKNOWN); /* never was */
+    registry_commit(registry, facts);
+    assert_int_equal(find("foo.edge.localhost"), 2);
+    socket_facts_unref(facts);
+}
+
+struct listing {
+    uint64_t ids[8];
+    size_t count, presences;
+};
+
+static void list_one(void *user, struct socket_facts *facts, size_t presences)
+{
+    struct listing *listing = user;
+    assert_true(listing->count < 8);
+    listing->ids[listing->count++] = facts->id;
+    listing->presences += presences;
+}
+
+static struct listing list(const char *owner)
+{
+    struct listing listing = {.count = 0};
+    registry_each_of(registry, owner, list_one, &listing);
+    return listing;
+}
+
+static void test_sockets_of_an_owner_are_listed_in_order(void **state)
+{
+    struct socket_facts *late = test_facts(9, SOCKET_HTTP, "nine.example", 0);
+    struct socket_facts *early = test_facts(5, SOCKET_HTTP, "five.example", 0);
+    assert_int_equal(registry_load(registry, late), REGISTRY_OK);
+    assert_int_equal(registry_load(registry, early), REGISTRY_OK);
+    claim("bob", "a", SOCKET_HTTP, NULL);
+    online(claim("ann", "a", SOCKET_HTTP, NULL), 1, "x");
+    struct socket_facts *reserved = reserve("ann", "b", SOCKET_HTTP, NULL);
+    struct listing listing = list("ann");
+    const uint64_t wanted[] = {5, 9, 11};
+    assert_int_equal(listing.count, 3);
+    assert_memory_equal(listing.ids, wanted, sizeof wanted);
+    assert_int_equal(listing.presences, 1);
+    assert_int_equal(registry_remove(registry, 5), REGISTRY_OK);
+    assert_int_equal(list("ann").ids[0], 9);
+    assert_int_equal(registry_remove(registry, 11), REGISTRY_OK);
+    assert_int_equal(list("ann").count, 1);
+    assert_int_equal(list("bob").count, 1);
+    assert_int_equal(list("cyd").count, 0);
+    assert_int_equal(list(NULL).count, 2);
+    socket_facts_unref(reserved);
+    socket_facts_unref(late);
+    socket_facts_unref(early);
+}
+
+static void test_a_version_changes_with_the_list(void **state)
+{
+    assert_int_equal(registry_version(registry, "ann"), 0);
+    const struct socket_facts *facts = claim("ann", "a", SOCKET_HTTP, NULL);
+    uint64_t first = registry_version(registry, "ann");
+    claim("bob", "a", SOCKET_HTTP, NULL);
+    assert_int_not_equal(first, 0);
+    assert_int_equal(registry_version(registry, "ann"), first);
+    online(facts, 1, "x");
+    uint64_t second = registry_version(registry, "ann");
+    assert_int_not_equal(second, first);
+    assert_int_equal(change(facts, "a", "words"), REGISTRY_OK);
+    assert_int_not_equal(registry_version(registry, "ann"), second);
+    assert_int_equal(registry_remove(registry, 1), REGISTRY_OK);
+    assert_int_equal(registry_version(registry, "ann"), 0);
+    claim("ann", "a", SOCKET_HTTP, NULL);
+    assert_true(registry_version(registry, "ann") > second);
+}
+
 /* --- Words --- */
 
 static void test_types_and_errors_have_words(void **state)
@@ -522,7 +743,8 @@ static void test_types_and_errors_have_words(void **state)
     assert_string_equal(registry_error_name(REGISTRY_NO_PORT), "PORTS_EXHAUSTED");
     assert_string_equal(registry_error_name(-1000), "UNKNOWN");
     assert_string_equal(registry_error_name(1), "UNKNOWN");
-    for (int error = REGISTRY_DRAINING; error < 0; error++)
+    assert_string_equal(registry_error_name(REGISTRY_UNKNOWN), "UNKNOWN_SOCKET");
+    for (int error = REGISTRY_NO_HTTPS; error < 0; error++)
         assert_true(strlen(registry_error_text(error)) > 10);
 }
 
@@ -555,6 +777,15 @@ int main(void)
         TEST(test_a_tunnel_that_asks_again_replaces_itself_quietly),
         TEST(test_agents_without_an_instance_replace_nobody),
         TEST(test_a_new_directory_gets_all),
+        TEST(test_a_socket_is_found_by_its_uuid),
+        TEST(test_an_agent_keeps_what_the_api_has_set),
+        TEST(test_facts_are_changed_and_go_out),
+        TEST(test_what_a_socket_is_can_not_be_changed),
+        TEST(test_a_change_is_reserved_until_it_is_stored),
+        TEST(test_a_removed_socket_is_gone_with_all),
+        TEST(test_what_is_reserved_of_a_removed_socket_comes_to_nothing),
+        TEST(test_sockets_of_an_owner_are_listed_in_order),
+        TEST(test_a_version_changes_with_the_list),
         TEST(test_types_and_errors_have_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

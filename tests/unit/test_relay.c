@@ -192,9 +192,149 @@ static void test_says_which_operation_failed(void **state)
     relay_deinit(&writer.relay);
 }
 
+/* --- Gathering --- */
+
+#define PIECE 16000
+
+/* A passive end that notes how it is written to. */
+struct big_end {
+    size_t writes, taken, room;
+    bool write_fails;
+    unsigned char last;
+};
+
+static ssize_t read_nothing(void *end, void *buffer, size_t capacity)
+{
+    return CONN_WAIT;
+}
+
+static ssize_t write_big(void *end, const void *bytes, size_t length)
+{
+    struct big_end *big = end;
+    if (big->write_fails)
+        return CONN_FAILED;
+    if (length > big->room - big->taken)
+        length = big->room - big->taken;
+    if (!length)
+        return CONN_WAIT;
+    big->writes++;
+    big->taken += length;
+    big->last = ((const unsigned char *)bytes)[length - 1];
+    return (ssize_t)length;
+}
+
+static void ignore_shutdown(void *end)
+{
+}
+
+static const struct relay_passive_ops big_ops = {read_nothing, write_big, ignore_shutdown};
+
+static void open_big(struct fake_owner *owner, struct big_end *end)
+{
+    *owner = (struct fake_owner){0};
+    *end = (struct big_end){.room = 1000000};
+    relay_init(&owner->relay, &active, &owner_ops);
+    owner->relay.gathers = true;
+    relay_join(&owner->relay, &big_ops, end);
+}
+
+static void push_pieces(struct fake_owner *owner, int count)
+{
+    static unsigned char piece[PIECE];
+    for (int i = 0; i < count; i++) {
+        memset(piece, i + 1, sizeof piece);
+        relay_push(&owner->relay, piece, sizeof piece);
+    }
+}
+
+static void test_gathers_pieces_into_one_write(void **state)
+{
+    struct fake_owner owner;
+    struct big_end end;
+    open_big(&owner, &end);
+    push_pieces(&owner, 2);
+    assert_int_equal(end.writes, 2); /* it wasn't begun */
+    relay_gather_begin();
+    push_pieces(&owner, 9);
+    assert_int_equal(end.writes, 4);
+    assert_int_equal(owner.consumed, 10 * PIECE); /* not what is kept */
+    relay_gather_end();
+    assert_int_equal(end.writes, 5);
+    assert_int_equal(end.taken, 11 * PIECE);
+    assert_int_equal(end.last, 9);
+    assert_int_equal(owner.consumed, 11 * PIECE);
+    relay_deinit(&owner.relay);
+}
+
+static void test_gathers_for_one_and_in_order(void **state)
+{
+    struct fake_owner owner, other;
+    struct big_end end, other_end;
+    open_big(&owner, &end);
+    open_big(&other, &other_end);
+    relay_gather_begin();
+    push_pieces(&owner, 1);
+    assert_int_equal(end.taken, 0);
+    push_pieces(&other, 1);
+    assert_int_equal(end.taken, PIECE);
+    relay_push(&other.relay, "small", 5); /* isn't kept waiting */
+    assert_int_equal(other_end.taken, PIECE + 5);
+    assert_int_equal(other_end.last, 'l');
+    push_pieces(&other, 1);
+    relay_push_end(&other.relay);
+    assert_int_equal(other_end.taken, 2 * PIECE + 5);
+    push_pieces(&owner, 1);
+    relay_flush(&other.relay); /* nothing of its own is kept */
+    assert_int_equal(end.taken, PIECE);
+    relay_deinit(&owner.relay); /* who gives it up needs no bytes passed on */
+    relay_gather_end();
+    assert_int_equal(end.taken, PIECE);
+    relay_deinit(&other.relay);
+}
+
+static void test_spills_what_was_gathered_and_not_taken(void **state)
+{
+    struct fake_owner owner;
+    struct big_end end;
+    open_big(&owner, &end);
+    end.room = 2 * PIECE;
+    relay_gather_begin();
+    push_pieces(&owner, 3);
+    relay_gather_end();
+    assert_int_equal(end.taken, 2 * PIECE);
+    assert_int_equal(owner.consumed, 2 * PIECE);
+    assert_int_equal(owner.relay.spill.size, PIECE);
+    relay_gather_begin();
+    push_pieces(&owner, 1); /* behind what waits */
+    assert_int_equal(owner.relay.spill.size, 2 * PIECE);
+    relay_gather_end();
+    relay_deinit(&owner.relay);
+}
+
+static void test_fails_at_the_end_of_gathering(void **state)
+{
+    struct fake_owner owner;
+    struct big_end end;
+    open_big(&owner, &end);
+    end.write_fails = true;
+    relay_gather_begin();
+    push_pieces(&owner, 4);
+    assert_int_equal(owner.failed, 0);
+    push_pieces(&owner, 1); /* it would be too much: the failure shows, and this is consumed */
+    assert_int_equal(owner.failed, 1);
+    assert_int_equal(owner.consumed, PIECE);
+    relay_gather_end();
+    assert_int_equal(owner.failed, 1);
+    relay_deinit(&owner.relay);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gathers_pieces_into_one_write),
+        cmocka_unit_test(test_gathers_for_one_and_in_order),
+        cmocka_unit_test(test_spills_what_was_gathered_and_not_taken),
+        cmocka_unit_test(test_fails_at_the_end_of_gathering),
         cmocka_unit_test(test_keeps_bytes_until_there_is_an_end),
         cmocka_unit_test(test_keeps_order_when_the_end_is_slow),
         cmocka_unit_test(test_is_done_when_both_have_ended),

@@ -228,6 +228,54 @@ static void test_oauth_wins_over_program_over_tokens(void **state)
     assert_accepted(judge(bench, "tok-1"), "ann");
 }
 
+/* Tokens of accounts. */
+
+static int judged;
+
+static enum auth_result judge_account(void *user, const char *token, size_t length,
+                                      struct grant **ret_grant)
+{
+    judged++;
+    assert_int_equal(strlen(token), length);
+    if (!strncmp(token, "sp_good", 7))
+        *ret_grant = grant_new("an-account", NULL);
+    return *ret_grant ? AUTH_ACCEPTED : !strncmp(token, "sp_bad", 6) ? AUTH_REFUSED : AUTH_NOT_MINE;
+}
+
+static void test_accounts_are_asked_after_shared_tokens(void **state)
+{
+    struct bench *bench = *state;
+    struct config *config = config_new();
+    char error[128];
+    config->accounts_on = true;
+    assert_int_equal(tokens_add(&config->tokens, "bob", "sp_good-tok-1", error, sizeof error), 0);
+    assert_false(auth_is_local(config));
+    assert_true(auth_knows_tokens(config));
+    begin(bench, config);
+    assert_result(judge(bench, "sp_good-tok-2"), AUTH_REFUSED); /* nobody judges them yet */
+    auth_set_judge(bench->auth, judge_account, NULL);
+    judged = 0;
+    assert_accepted(judge(bench, "sp_good-tok-1"), "bob");
+    assert_int_equal(judged, 0);
+    assert_accepted(judge(bench, "sp_good-tok-2"), "an-account");
+    assert_result(judge(bench, "sp_bad-tok-3"), AUTH_REFUSED);
+    assert_result(judge(bench, "tok-4"), AUTH_REFUSED);
+    assert_result(judge(bench, "sp_good\n"), AUTH_REFUSED); /* no check may see that */
+    assert_int_equal(judged, 3);
+}
+
+static void test_accounts_are_asked_before_a_checker(void **state)
+{
+    struct bench *bench = *state;
+    struct config *config = exec_config(bench, "cat >/dev/null; echo program");
+    config->accounts_on = true;
+    begin(bench, config);
+    auth_set_judge(bench->auth, judge_account, NULL);
+    assert_accepted(judge(bench, "sp_good-tok-1"), "an-account");
+    assert_accepted(judge(bench, "tok-2"), "program");
+    assert_result(judge(bench, "sp_bad-tok-3"), AUTH_REFUSED); /* not the checker's to say */
+}
+
 /* OAuth. */
 
 static void test_both_oauth_calls_are_as_specified(void **state)
@@ -574,6 +622,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_shared_tokens_are_judged_at_once),
         TEST(test_oauth_wins_over_program_over_tokens),
+        TEST(test_accounts_are_asked_after_shared_tokens),
+        TEST(test_accounts_are_asked_before_a_checker),
         TEST(test_both_oauth_calls_are_as_specified),
         TEST(test_an_accepted_token_is_asked_about_once),
         TEST(test_http_400_refuses_and_is_kept_a_while),

@@ -242,9 +242,45 @@ static void test_flags(void **state)
     assert_int_equal(read_line(f, "--verbose --no-verbose --name a --name b"), 0);
     assert_false(f->values.verbose);
     assert_string_equal(f->values.name, "b");
+    assert_int_equal(read_line(f, "--verbose --no_verbose"), 0);
+    assert_false(f->values.verbose);
     assert_int_equal(read_line(f, "--verbose=no -h"), 0);
     assert_false(f->values.verbose);
     assert_true(f->values.help);
+}
+
+/* Clients of other servers write them so. */
+static void test_an_underscore_is_as_a_dash(void **state)
+{
+    static const struct setting rows[] = {
+        {.name = "socket-id", .type = SETTING_TEXT, .placeholder = "ID", .help = "Which."},
+        {0},
+    };
+    static const struct settings_table own = {.command = "serve",
+                                              .arguments = "",
+                                              .summary = "",
+                                              .settings = rows,
+                                              .size = sizeof(char *)};
+    char *values = NULL, error[256];
+    const char *wrong = "unknown option --soket_id; did you mean --socket-id?";
+    assert_int_equal(settings_read(&own, 2, (char *[]){"serve", "--socket_id=a_b", NULL}, &values,
+                                   NULL, NULL, error, sizeof error),
+                     0);
+    assert_string_equal(values, "a_b"); /* a value's own stay */
+    settings_free(&own, &values);
+    assert_int_equal(settings_read(&own, 3, (char *[]){"serve", "--socket-id", "x", NULL}, &values,
+                                   NULL, NULL, error, sizeof error),
+                     0);
+    assert_string_equal(values, "x");
+    settings_free(&own, &values);
+    assert_int_equal(settings_read(&own, 2, (char *[]){"serve", "--soket_id=x", NULL}, &values,
+                                   NULL, NULL, error, sizeof error),
+                     -1);
+    assert_string_equal(error, wrong);
+    assert_int_equal(settings_read(&own, 2, (char *[]){"serve", "--socket_=x", NULL}, &values, NULL,
+                                   NULL, error, sizeof error),
+                     -1);
+    settings_free(&own, &values);
 }
 
 static void test_flag_errors(void **state)
@@ -539,6 +575,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_defaults),
         TEST(test_flags),
+        TEST(test_an_underscore_is_as_a_dash),
         TEST(test_flag_errors),
         TEST(test_units),
         TEST(test_arguments_where_there_are_none),

@@ -27,8 +27,9 @@ static int answer_count;
 static struct tunnel_ref closed[4];
 static int closed_count;
 
-static int visitor_fd, visitor_count;
-static uint32_t visitor_slot;
+static int starts[2], stops[2]; /* how often a worker was told to accept */
+static uint64_t accepting;      /* at the port of this socket */
+static bool was_known;          /* its presence, to the directory, by then */
 
 /* --- The host --- */
 
@@ -44,14 +45,21 @@ static void close_tunnel(void *user, struct tunnel_ref ref, const char *reason)
     closed[closed_count++] = ref;
 }
 
-static void on_visitor(void *user, int fd, const union address *peer, struct presence *presence)
+static void accept_at(void *user, unsigned worker, uint64_t socket, struct listening *listening)
 {
-    visitor_fd = fd;
-    visitor_slot = presence->ref.slot;
-    visitor_count++;
+    assert_non_null(listening);
+    starts[worker]++;
+    accepting = socket;
+    was_known = directory_presences(directory_find_id(directory, socket)) > 0;
 }
 
-static const struct sockets_host host = {publish, close_tunnel, on_visitor, NULL};
+static void stop_accepting(void *user, unsigned worker, uint64_t socket)
+{
+    stops[worker]++;
+    assert_int_equal(socket, accepting);
+}
+
+static const struct sockets_host host = {publish, close_tunnel, accept_at, stop_accepting, NULL};
 
 /* --- What the tests share --- */
 
@@ -125,7 +133,9 @@ static void close_sockets(void)
 static int set_up(void **state)
 {
     memset(changes, 0, sizeof changes);
-    answer_count = closed_count = visitor_count = 0;
+    memset(starts, 0, sizeof starts);
+    memset(stops, 0, sizeof stops);
+    answer_count = closed_count = 0;
     strcpy(folder, "/tmp/streamplex-sockets-XXXXXX");
     if (!mkdtemp(folder) || loop_new(&loop) < 0)
         return -1;
@@ -244,11 +254,6 @@ static int take_port(uint16_t port)
     assert_int_equal(bind(fd, &address.any, address_size(&address)), 0);
     assert_int_equal(listen(fd, 1), 0);
     return fd;
-}
-
-static bool has_visitor(void *user)
-{
-    return visitor_count > 0;
 }
 
 /* --- Questions --- */
@@ -405,7 +410,7 @@ static void test_what_is_on_its_way_at_the_end_is_freed(void **state)
 
 /* --- Ports --- */
 
-static void test_visitors_come_to_the_port(void **state)
+static void test_workers_with_tunnels_accept_at_the_port(void **state)
 {
     const struct socket_question *answer = ask_one("ann", "ssh", SOCKET_TCP, 7);
     uint16_t port = answer->port;
@@ -415,13 +420,24 @@ static void test_visitors_come_to_the_port(void **state)
     assert_in_range(port, first_port, first_port + PORTS - 1);
     int fd = visit(port);
     assert_true(fd >= 0);
-    test_run_until(loop, has_visitor, NULL);
-    assert_int_equal(visitor_slot, 7);
-    close(visitor_fd);
-    close(fd);
+    assert_int_equal(starts[1], 1);
+    assert_int_equal(accepting, answer->facts->id);
+    assert_true(was_known);
+    ask_one("ann", "ssh", SOCKET_TCP, 8);
+    assert_int_equal(starts[1], 2);
     int wanted = 1;
     sockets_tunnel_gone(sockets, loop, tunnel(7));
     test_run_until(loop, is_offline, &wanted);
+    assert_int_equal(stops[1], 1);
+    wanted = 2;
+    sockets_tunnel_gone(sockets, loop, tunnel(8));
+    test_run_until(loop, is_offline, &wanted);
+    assert_int_equal(stops[1], 2);
+    assert_int_equal(starts[0] + stops[0], 0);
+    char byte;
+    assert_int_equal(recv(fd, &byte, 1, 0), -1); /* nobody took it */
+    assert_int_equal(errno, ECONNRESET);
+    close(fd);
     assert_int_equal(visit(port), -1);
 }
 
@@ -474,6 +490,21 @@ static void test_a_reload_changes_the_domain_of_new_ones(void **state)
     assert_string_equal(strrchr(answer->url, '.'), ".test"); /* 443 isn't said */
 }
 
+static void test_what_needs_https_is_refused_without_it(void **state)
+{
+    struct socket_question *question = make_question("ann", "only", SOCKET_HTTP, 1);
+    struct config *other = load_config("edge.test");
+    config_set_edge_ports(other, 8080, 0);
+    assert_int_equal(sockets_configure(sockets, other), 0);
+    config_unref(other);
+    question->https_only = true;
+    sockets_ask(sockets, loop, question);
+    wait_for_answers(1);
+    assert_int_equal(answers[0]->error, REGISTRY_NO_HTTPS);
+    assert_int_equal(ask_one("ann", "tls", SOCKET_PASSTHROUGH, 1)->error, REGISTRY_NO_HTTPS);
+    assert_int_equal(ask_one("ann", "page", SOCKET_HTTPS, 1)->error, REGISTRY_OK);
+}
+
 static void count_changes(void *user, const struct registry_change *change)
 {
     ++*(int *)user;
@@ -512,11 +543,12 @@ int main(void)
         TEST(test_a_tunnel_gone_meanwhile_serves_nothing),
         TEST(test_a_newer_self_closes_the_stale_tunnel),
         TEST(test_what_is_on_its_way_at_the_end_is_freed),
-        TEST(test_visitors_come_to_the_port),
+        TEST(test_workers_with_tunnels_accept_at_the_port),
         TEST(test_a_port_of_another_program_is_passed_over),
         TEST(test_an_old_port_of_another_program_is_an_error),
         TEST(test_draining_takes_no_more),
         TEST(test_a_reload_changes_the_domain_of_new_ones),
+        TEST(test_what_needs_https_is_refused_without_it),
         TEST(test_a_new_directory_is_told_of_all),
         TEST(test_a_folder_in_use_is_said),
     };

@@ -196,7 +196,7 @@ static bool names(X509 *certificate, const char *name)
 static void test_the_certificate_names_this_machine(void **state)
 {
     (void)state;
-    if (state_ensure_certificate(root, error, sizeof error) < 0)
+    if (state_ensure_certificate(root, NULL, error, sizeof error) < 0)
         fail_msg("%s", error);
     assert_int_equal(mode("server.key"), 0600);
     assert_int_equal(mode("ca.key"), 0600);
@@ -249,7 +249,7 @@ static void test_the_edge_is_certified_by_the_same_ca(void **state)
 {
     char fingerprint[65];
     (void)state;
-    assert_int_equal(state_ensure_certificate(root, error, sizeof error), 0);
+    assert_int_equal(state_ensure_certificate(root, NULL, error, sizeof error), 0);
     ensure_edge("edge.example.org", fingerprint);
     X509 *ca = load("ca.pem"), *certificate = load("edge/server.pem");
     assert_int_equal(X509_verify(certificate, X509_get0_pubkey(ca)), 1);

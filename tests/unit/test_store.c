@@ -1,86 +1,20 @@
 /* The store on disk: what is acknowledged is there, whatever happens to the process. */
-#include "net_test.h"
+#include "store_test.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-
-#include <sqlite3.h>
-
-#include "control/store.h"
-
-static char folder[64], error[512];
-static struct loop *loop;
-static struct store *store;
 
 /* --- What the tests share --- */
-
-static const char *below(const char *name)
-{
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static int set_up(void **state)
-{
-    *error = 0;
-    store = NULL;
-    strcpy(folder, "/tmp/streamplex-store-XXXXXX");
-    return mkdtemp(folder) && loop_new(&loop) == 0 ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    store_close(store);
-    loop_free(loop);
-    DIR *entries = opendir(folder);
-    for (struct dirent *entry; entries && (entry = readdir(entries));)
-        if (entry->d_name[0] != '.')
-            unlink(below(entry->d_name));
-    closedir(entries);
-    return rmdir(folder);
-}
-
-static void open_store(void)
-{
-    if (store_open(folder, loop, &store, error, sizeof error) < 0)
-        fail_msg("%s", error);
-}
-
-static void close_store(void)
-{
-    store_close(store);
-    store = NULL;
-}
 
 static struct socket_facts *make_facts(uint64_t id, const char *hostname)
 {
     char name[32];
     snprintf(name, sizeof name, "name %u", (unsigned)id);
-    const struct socket_facts values = {
+    struct socket_facts values = {
         .id = id, .type = SOCKET_HTTPS, .owner = "ann", .name = name, .hostname = (char *)hostname};
+    store_test_uuid(id, values.uuid);
     struct socket_facts *facts = socket_facts_new(&values);
     assert_non_null(facts);
     return facts;
-}
-
-struct done {
-    int count, failed;
-    char last_error[256];
-};
-
-static void on_done(void *user, const char *sentence)
-{
-    struct done *done = user;
-    done->count++;
-    done->failed += sentence != NULL;
-    if (sentence)
-        snprintf(done->last_error, sizeof done->last_error, "%s", sentence);
 }
 
 static int put(struct socket_facts *facts, struct done *done)
@@ -95,24 +29,6 @@ static int put_numbered(uint64_t id, struct done *done)
     char host[32];
     snprintf(host, sizeof host, "h%u.example", (unsigned)id);
     return put(make_facts(id, host), done);
-}
-
-struct expected {
-    const struct done *done;
-    int count;
-};
-
-static bool has_come(void *user)
-{
-    const struct expected *expected = user;
-    return expected->done->count >= expected->count;
-}
-
-static void wait_for(const struct done *done, int count)
-{
-    struct expected expected = {done, count};
-    test_run_until(loop, has_come, &expected);
-    assert_int_equal(done->count, count);
 }
 
 #define LOADED_MAX 16384
@@ -173,24 +89,22 @@ static void assert_refused_untouched(const char *part)
     assert_memory_equal(before, after, size);
 }
 
-static sqlite3 *change_and_keep(const char *text)
-{
-    sqlite3 *database;
-    assert_int_equal(sqlite3_open(below("streamplex.db"), &database), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(database, text, NULL, NULL, NULL), SQLITE_OK);
-    return database;
-}
-
-static void change_with_sqlite(const char *text)
-{
-    sqlite3_close(change_and_keep(text));
-}
-
 /* --- What is kept --- */
 
 static void test_every_fact_is_there_after_opening_again(void **state)
 {
     struct done done = {0};
+    struct prefix prefix;
+    assert_int_equal(prefix_parse("192.0.2.0/24", 12, &prefix), 0);
+    struct socket_access access = {.is_protected = true,
+                                   .username = "\"u\"",
+                                   .password_hash = "$scrypt$x",
+                                   .allow = &prefix,
+                                   .allow_count = 1,
+                                   .client_ca = "-----BEGIN\n",
+                                   .rate = 10,
+                                   .visitor_rate = UINT32_MAX,
+                                   .max_connections = 3};
     const struct socket_facts values = {.id = 7,
                                         .type = SOCKET_HTTP,
                                         .owner = "ann",
@@ -198,7 +112,10 @@ static void test_every_fact_is_there_after_opening_again(void **state)
                                         .hostname = "door.example",
                                         .created = 1700000000,
                                         .https_only = true,
-                                        .host_header = "localhost:3000"};
+                                        .host_header = "localhost:3000",
+                                        .uuid = "0b8e4a6e-0000-4000-8000-000000000001",
+                                        .description = "the \xc3\xbc door",
+                                        .access = &access};
     const struct socket_facts port = {.id = 9,
                                       .type = SOCKET_TCP,
                                       .owner = "bob",
@@ -227,7 +144,21 @@ static void test_every_fact_is_there_after_opening_again(void **state)
     assert_int_equal(facts->created, 1700000000);
     assert_true(facts->https_only);
     assert_string_equal(facts->host_header, values.host_header);
+    assert_string_equal(facts->uuid, values.uuid);
+    assert_string_equal(facts->description, values.description);
+    assert_true(facts->access->is_protected);
+    assert_string_equal(facts->access->username, access.username);
+    assert_string_equal(facts->access->password_hash, access.password_hash);
+    assert_string_equal(facts->access->client_ca, access.client_ca);
+    assert_int_equal(facts->access->allow_count, 1);
+    assert_memory_equal(facts->access->allow, &prefix, sizeof prefix);
+    assert_int_equal(facts->access->deny_count, 0);
+    assert_int_equal(facts->access->rate, 10);
+    assert_int_equal(facts->access->visitor_rate, UINT32_MAX);
+    assert_int_equal(facts->access->max_connections, 3);
     facts = loaded.items[1];
+    assert_null(facts->description);
+    assert_null(facts->access);
     assert_int_equal(facts->type, SOCKET_TCP);
     assert_int_equal(facts->port, 65535);
     assert_false(facts->https_only);
@@ -394,7 +325,8 @@ static void test_an_unknown_type_is_said(void **state)
 {
     open_store();
     close_store();
-    change_with_sqlite("INSERT INTO sockets VALUES (1, 'a', 'b', 'gopher', 'c', 0, 0, 0, NULL)");
+    change_with_sqlite("INSERT INTO sockets VALUES"
+                       " (1, 'a', 'b', 'gopher', 'c', 0, 0, 0, NULL, 'u', NULL, NULL)");
     open_store();
     assert_int_equal(store_load_sockets(store, keep, NULL, error, sizeof error), -1);
     assert_non_null(strstr(error, "gopher"));

@@ -265,10 +265,10 @@ static int set_up_with(const char *option)
     assert_int_equal(loop_new(&loop), 0);
     if (config_load(option ? 9 : 8, argv, &config, error, sizeof error) < 0)
         fail_msg("%s", error);
-    assert_int_equal(admission_new(loop, &host.admission), 0);
+    assert_int_equal(admission_new(&host.admission), 0);
     admission_configure(host.admission, &(struct admission_limits){9, 9, 9, 9, NULL});
     assert_int_equal(auth_new(loop, config, &host.auth), 0);
-    assert_int_equal(admission_new(loop, &host.visitors), 0);
+    assert_int_equal(admission_new(&host.visitors), 0);
     admission_configure(host.visitors, &(struct admission_limits){9, 9, 9, 9, NULL});
     host.loop = loop;
     host.on_drained = on_drained;
