@@ -135,7 +135,6 @@ void api_answer_registry_error(struct api_call *call, int error);
 /* The answer is there: it goes out in this turn. */
 void api_call_ready(struct api_call *call);
 
-
 /* --- api_json.c --- */
 
 /* Reads a request's body, strictly. The reason is a sentence. 0 or -1. */
