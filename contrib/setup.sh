@@ -2,7 +2,7 @@
 
 # What building takes; and what checking takes beside it.
 build_packages="gcc libc6-dev meson ninja-build pkgconf libuv1-dev libssl-dev libc-ares-dev
-    libjansson-dev libcurl4-openssl-dev libhttp-parser-dev libsqlite3-dev libsystemd-dev
+    libjansson-dev libcurl4-openssl-dev libhttp-parser-dev libsqlite3-dev libsystemd-dev zlib1g-dev
     libcmocka-dev uthash-dev python3 ca-certificates curl"
 check_packages="clang libclang-rt-14-dev llvm clang-format gcc-arm-none-eabi
     libnewlib-arm-none-eabi openssl gnutls-bin chromium git openssh-client openssh-server

@@ -41,6 +41,7 @@ static void answer(struct api_call *call)
         .head = call->head,
         .body = call->fixed,
         .body_length = call->length,
+        .shared = call->shared,
     };
     call->on_answer(call->user, &answer);
     free_call(call);
@@ -85,6 +86,7 @@ static struct api_call *new_call(struct api *api, const struct api_request *requ
     call->on_answer = on_answer;
     call->user = user;
     call->address = request->address;
+    call->takes_gzip = request->takes_gzip;
     call->next = api->calls;
     if (api->calls)
         api->calls->previous = call;
@@ -187,7 +189,7 @@ static bool copy_rest(struct api_call *call, const struct api_request *request)
 static void answer_at_once(api_on_answer *on_answer, void *user)
 {
     static const char body[] = "{\"error\":{\"code\":\"OUT_OF_MEMORY\",\"message\":\"\"}}";
-    const struct api_answer answer = {503, "application/json", "", body, sizeof body - 1};
+    const struct api_answer answer = {503, "application/json", "", body, sizeof body - 1, NULL};
     on_answer(user, &answer);
 }
 

@@ -17,6 +17,7 @@
 #include "registry/registry.h"
 
 struct api;
+struct api_text;
 
 #define API_BODY_MAX (64 * 1024) /* beyond it 413 */
 
@@ -29,6 +30,7 @@ struct api_request {
     union address address;     /* the client's */
     bool is_operator;          /* by the admin socket: /admin/... is there */
     const char *if_none_match; /* "" or NULL without */
+    bool takes_gzip;           /* the client reads a packed body, too */
 };
 
 struct api_answer {
@@ -37,6 +39,8 @@ struct api_answer {
     const char *head;         /* further lines, each with CRLF, or "" */
     const char *body;
     size_t body_length;
+    struct api_text *shared; /* what body lies in, for who wants to keep it (api_text_ref()); NULL:
+                                it is gone after the call */
 };
 
 /* The answer is borrowed until return. Comes once, never before api_handle() returns. That to HEAD

@@ -12,12 +12,6 @@
 #define RETRY_STORE 10
 #define RETRY_BUSY  2
 
-void api_text_unref(struct api_text *text)
-{
-    if (text && !--text->references)
-        free(text);
-}
-
 void api_answer_fixed(struct api_call *call, int status, const char *content_type, const char *body,
                       size_t length)
 {
@@ -70,14 +64,18 @@ void api_answer_nothing(struct api_call *call)
 
 void api_answer_shared(struct api_call *call, struct api_text *text)
 {
-    snprintf(call->head, sizeof call->head, "ETag: %s\r\nCache-Control: private, no-cache\r\n",
-             text->etag);
-    if (call->if_none_match && strstr(call->if_none_match, text->etag)) {
+    struct api_text *packed = call->takes_gzip ? api_text_packed(text) : NULL;
+    if (packed)
+        text = packed;
+    bool is_known = call->if_none_match && strstr(call->if_none_match, text->etag);
+    snprintf(call->head, sizeof call->head,
+             "ETag: %s\r\nCache-Control: private, no-cache\r\nVary: Accept-Encoding\r\n%s",
+             text->etag, packed && !is_known ? "Content-Encoding: gzip\r\n" : "");
+    if (is_known) {
         api_answer_fixed(call, 304, JSON_TYPE, "", 0);
         return;
     }
-    call->shared = text;
-    text->references++;
+    call->shared = api_text_ref(text);
     api_answer_fixed(call, 200, JSON_TYPE, text->text, text->length);
 }
 

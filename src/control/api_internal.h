@@ -5,7 +5,7 @@
  *   api_routes.c           the table, and what a path means
  *   api_answer.c           answers and errors; which error is which status
  *   api_json.c             values out of a request's body
- *   api_cache.c            rendered lists of sockets
+ *   api_cache.c            rendered lists of sockets; api_text.c: what several answers send
  *   api_password.c         a socket's password is hashed beside the loop
  *   api_login.c, api_user.c, api_token.c, api_page.c, api_openapi.c
  *   api_socket.c           sockets; api_socket_json.c: one as JSON, api_socket_values.c: one from
@@ -20,18 +20,11 @@
 #include <jansson.h>
 
 #include "control/api.h"
+#include "control/api_text.h"
 #include "net/login_delay.h"
 #include "net/work.h"
 
 #define API_IDS_MAX 2 /* in a path */
-
-/* Text that several answers may send at once. */
-struct api_text {
-    unsigned references;
-    size_t length;
-    char etag[20]; /* quoted, or "" */
-    char text[];
-};
 
 struct api_call;
 
@@ -74,7 +67,7 @@ struct api_call {
     struct api_hashing *hashing;      /* under way */
     json_t *list;
     uint64_t account_id, number;
-    bool is_connect, is_new;
+    bool is_connect, is_new, takes_gzip;
 };
 
 struct api_cache_entry {
@@ -141,8 +134,6 @@ void api_answer_account_error(struct api_call *call, int error, uint64_t wait);
 void api_answer_registry_error(struct api_call *call, int error);
 /* The answer is there: it goes out in this turn. */
 void api_call_ready(struct api_call *call);
-
-void api_text_unref(struct api_text *text); /* NULL is fine */
 
 /* --- api_json.c --- */
 

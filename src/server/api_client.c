@@ -6,12 +6,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/api_text.h"
 #include "edge/http_head.h"
 #include "net/timer.h"
 #include "server/api_listener_internal.h"
 #include "server/api_reader.h"
 
-#define HEAD_SIZE 768 /* of an answer */
+#define HEAD_SIZE 1024 /* of an answer */
 
 struct api_client {
     struct timer timer; /* first */
@@ -25,6 +26,9 @@ struct api_client {
     size_t left_size;
     char *out; /* what the connection didn't take yet */
     size_t out_size, out_sent;
+    struct api_text *text; /* of the answer's body, behind `out`; a reference */
+    const char *text_at;   /* from here on */
+    size_t text_size;
     bool is_operator;
     bool is_ready;   /* the handshake is done */
     bool is_asking;  /* the API works on the request */
@@ -49,6 +53,7 @@ static void client_free(struct api_client *client)
     api_reader_deinit(&client->reader);
     free(client->left);
     free(client->out);
+    api_text_unref(client->text);
     free(client);
 }
 
@@ -111,22 +116,70 @@ static int put(struct api_client *client, const char *bytes, size_t length)
     return keep_rest(client, bytes + sent, length - (size_t)sent);
 }
 
-/* 0, -1, or 1 when something still waits. */
-static int write_on(struct api_client *client)
+/* The same of an answer's body; a shared one isn't copied. */
+static int put_body(struct api_client *client, const struct api_answer *answer)
 {
-    if (!client->out)
+    if (!answer->shared)
+        return put(client, answer->body, answer->body_length);
+    ssize_t sent = client->out ? 0 : write_some(client, answer->body, answer->body_length);
+    if (sent < 0)
+        return -1;
+    if ((size_t)sent == answer->body_length)
         return 0;
+    client->text = api_text_ref(answer->shared);
+    client->text_at = answer->body + sent;
+    client->text_size = answer->body_length - (size_t)sent;
+    return 0;
+}
+
+static bool has_waiting(const struct api_client *client)
+{
+    return client->out || client->text;
+}
+
+static int write_out(struct api_client *client)
+{
     ssize_t sent =
         write_some(client, client->out + client->out_sent, client->out_size - client->out_sent);
     if (sent < 0)
         return -1;
     client->out_sent += (size_t)sent;
     if (client->out_sent < client->out_size)
-        return 1;
+        return 0;
     free(client->out);
     client->out = NULL;
     client->out_size = client->out_sent = 0;
     return 0;
+}
+
+static int write_text(struct api_client *client)
+{
+    ssize_t sent = write_some(client, client->text_at, client->text_size);
+    if (sent < 0)
+        return -1;
+    client->text_at += sent;
+    client->text_size -= (size_t)sent;
+    if (client->text_size)
+        return 0;
+    api_text_unref(client->text);
+    client->text = NULL;
+    return 0;
+}
+
+/* 0, -1, or 1 when something still waits. */
+static int write_on(struct api_client *client)
+{
+    int result = 0;
+    if (!has_waiting(client))
+        return 0;
+    conn_cork(client->conn);
+    if (client->out)
+        result = write_out(client);
+    if (result == 0 && !client->out && client->text)
+        result = write_text(client);
+    if (conn_uncork(client->conn) < 0 || result < 0)
+        return -1;
+    return has_waiting(client);
 }
 
 /* --- Answering --- */
@@ -152,11 +205,13 @@ static size_t write_head(const struct api_client *client, const struct api_answe
     if (has_body(answer->status))
         snprintf(content, sizeof content, "Content-Type: %s\r\nContent-Length: %zu\r\n",
                  answer->content_type, answer->body_length);
-    int length = snprintf(head, HEAD_SIZE,
-                          "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s"
-                          "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s\r\n",
-                          answer->status, http_head_reason(answer->status), date, content,
-                          answer->head, client->is_closing ? "Connection: close\r\n" : "");
+    int length =
+        snprintf(head, HEAD_SIZE,
+                 "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s"
+                 "X-Content-Type-Options: nosniff\r\n%s\r\n",
+                 answer->status, http_head_reason(answer->status), date, content, answer->head,
+                 strstr(answer->head, "Cache-Control:") ? "" : "Cache-Control: no-store\r\n",
+                 client->is_closing ? "Connection: close\r\n" : "");
     return length < HEAD_SIZE ? (size_t)length : HEAD_SIZE - 1;
 }
 
@@ -168,7 +223,7 @@ static int write_answer(struct api_client *client, const struct api_answer *answ
     conn_cork(client->conn);
     int result = put(client, head, length);
     if (result == 0 && with_body && answer->body_length)
-        result = put(client, answer->body, answer->body_length);
+        result = put_body(client, answer);
     return conn_uncork(client->conn) < 0 ? -1 : result;
 }
 
@@ -206,12 +261,12 @@ static void refuse(struct api_client *client, int status, const char *code)
     char body[160];
     int length = snprintf(body, sizeof body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}",
                           code, http_head_reason(status));
-    const struct api_answer answer = {status, "application/json", "", body, (size_t)length};
+    const struct api_answer answer = {status, "application/json", "", body, (size_t)length, NULL};
     client->is_closing = true;
     tell(client, "", status);
     if (write_answer(client, &answer) < 0)
         leave(client, false);
-    else if (client->out)
+    else if (has_waiting(client))
         await(client);
     else
         leave(client, true);
@@ -370,10 +425,10 @@ static const struct conn_callbacks callbacks = {
 static void on_time(struct timer *timer)
 {
     struct api_client *client = (struct api_client *)timer;
-    if (client->is_ready && !client->out && client->reader.has_begun)
+    if (client->is_ready && !has_waiting(client) && client->reader.has_begun)
         refuse(client, 408, "REQUEST_TIMEOUT");
     else
-        leave(client, client->is_ready && !client->out);
+        leave(client, client->is_ready && !has_waiting(client));
 }
 
 static void add(struct api_listener *listener, struct api_client *client)
@@ -414,7 +469,7 @@ void api_client_drain(struct api_client *client)
 {
     for (struct api_client *next; client; client = next) {
         next = client->next;
-        if (!client->conn || client->is_asking || client->out)
+        if (!client->conn || client->is_asking || has_waiting(client))
             continue;
         if (!client->reader.has_begun)
             leave(client, true);

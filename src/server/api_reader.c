@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "edge/http_rules.h"
+#include "server/api_encoding.h"
 
 /* --- Refusing --- */
 
@@ -131,6 +132,7 @@ static enum api_read take_head(struct api_reader *reader, const char *bytes, siz
         return refuse(reader, 503);
     reader->has_head = true;
     reader->closes = head.closes;
+    reader->request.takes_gzip = api_encoding_takes_gzip(&head);
     reader->is_head = http_text_is(head.method, "HEAD");
     http_body_init(&reader->body, head.framing, head.length,
                    head.framing == HTTP_FRAMING_CHUNKED ? HTTP_FRAMING_UNTIL_CLOSE : head.framing);

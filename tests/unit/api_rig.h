@@ -21,7 +21,7 @@ struct rig {
     struct account *ann; /* the fake's; who asks by default. Stale after a change */
     char login[64];      /* what is sent; "" for none */
     const char *content_type, *if_none_match;
-    bool is_operator;
+    bool is_operator, takes_gzip;
     json_t *document;
     /* the answer */
     bool is_answered;
@@ -117,6 +117,7 @@ static inline void rig_begin(const char *method, const char *target, const char 
         .body_length = length,
         .is_operator = rig.is_operator,
         .if_none_match = rig.if_none_match,
+        .takes_gzip = rig.takes_gzip,
     };
     rig_clear();
     api_handle(rig.api, &request, rig_on_answer, &rig);
@@ -245,7 +246,8 @@ static inline void rig_finish(const char *method, const char *target)
 {
     rig_settle();
     assert_true(rig.is_answered);
-    if (!strcmp(rig.content_type_got, "application/json") && rig.body_length) {
+    if (!strcmp(rig.content_type_got, "application/json") && rig.body_length &&
+        !strstr(rig.head, "Content-Encoding: ")) {
         rig.json = json_loadb(rig.body, rig.body_length, JSON_DECODE_ANY, NULL);
         assert_non_null(rig.json);
     }

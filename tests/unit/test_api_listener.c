@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "control/api_text.h"
 #include "server/api_listener_internal.h"
 
 static char folder[64], path[128], error[256];
@@ -35,18 +36,36 @@ struct fake_call {
 
 static struct fake_call *held; /* of /hold */
 
+/* The last shared text, and how many held it right after the answer, the API among them. */
+static struct api_text *shared;
+static unsigned references;
+static bool stops_when_answered;
+
 static void answer_call(struct fake_call *call)
 {
     static char large[300000];
-    struct api_answer answer = {call->status, "text/plain", "X-More: 1\r\n", call->body,
-                                strlen(call->body)};
+    struct api_answer answer = {call->status, "text/plain",       "X-More: 1\r\n",
+                                call->body,   strlen(call->body), NULL};
     if (strstr(call->body, "/large")) {
         memset(large, 'l', sizeof large);
         answer.body = large;
         answer.body_length = sizeof large;
     }
+    if (strstr(call->body, "/shared")) {
+        memset(large, 's', sizeof large);
+        answer.shared = api_text_new(large, sizeof large);
+        answer.body = answer.shared->text;
+        answer.body_length = sizeof large;
+        answer.head = "Cache-Control: private, no-cache\r\n";
+        shared = answer.shared;
+    }
     call->on_answer(call->user, &answer);
+    if (answer.shared)
+        references = answer.shared->references;
+    api_text_unref(answer.shared);
     free(call);
+    if (stops_when_answered)
+        loop_stop(loop);
 }
 
 static void run_call(struct loop_message *message)
@@ -228,6 +247,58 @@ static void test_an_answer_larger_than_the_socket_takes(void **state)
     assert_int_equal(strspn(body + 4, "l"), 300000);
 }
 
+static void test_shared_bodies_in_order(void **state)
+{
+    const char *answer = ask("GET /shared HTTP/1.1\r\nHost: a\r\n\r\n"
+                             "GET /shared HTTP/1.1\r\nHost: a\r\n\r\n"
+                             "GET /x HTTP/1.0\r\nHost: a\r\n\r\n");
+    for (int i = 0; i < 2; i++) {
+        const char *body = strstr(answer, "\r\n\r\n");
+        assert_non_null(body);
+        assert_int_equal(strspn(body + 4, "s"), 300000);
+        answer = body + 4 + 300000;
+    }
+    assert_non_null(strstr(answer, "GET /x"));
+}
+
+static void test_what_waits_of_a_shared_body_is_the_text_itself(void **state)
+{
+    static const char request[] = "GET /shared HTTP/1.1\r\nHost: a\r\n\r\n";
+    int fd = connect_to(path);
+    assert_int_equal(send(fd, request, sizeof request - 1, 0), sizeof request - 1);
+    stops_when_answered = true;
+    loop_run(loop);
+    stops_when_answered = false;
+    assert_int_equal(references, 2);
+    close(fd);
+    (void)ask("GET /x HTTP/1.0\r\nHost: a\r\n\r\n"); /* it goes on */
+    assert_int_equal(last_status, 200);
+}
+
+static void test_who_leaves_amid_a_shared_body(void **state)
+{
+    struct client client;
+    begin(&client, "GET /shared HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.leaves = true;
+    shared = NULL;
+    loop_run(loop);
+    pthread_join(client.thread, NULL);
+    free(client.answer);
+    while (!shared)
+        (void)ask("GET /x HTTP/1.0\r\nHost: a\r\n\r\n");
+    (void)ask("GET /x HTTP/1.0\r\nHost: a\r\n\r\n"); /* it goes on */
+    assert_int_equal(last_status, 200);
+}
+
+static void test_the_answer_says_how_it_may_be_kept(void **state)
+{
+    const char *answer = ask("HEAD /shared HTTP/1.0\r\nHost: a\r\n\r\n");
+    assert_int_equal(count(answer, "Cache-Control: "), 1);
+    assert_non_null(strstr(answer, "Cache-Control: private, no-cache\r\n"));
+    answer = ask("HEAD /x HTTP/1.0\r\nHost: a\r\n\r\n");
+    assert_non_null(strstr(answer, "Cache-Control: no-store\r\n"));
+}
+
 static void test_answers_without_a_body(void **state)
 {
     const char *answer = ask("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -330,6 +401,10 @@ int main(void)
         EACH(test_a_request_and_its_answer),
         EACH(test_many_at_once_are_answered_in_order),
         EACH(test_an_answer_larger_than_the_socket_takes),
+        EACH(test_shared_bodies_in_order),
+        EACH(test_what_waits_of_a_shared_body_is_the_text_itself),
+        EACH(test_who_leaves_amid_a_shared_body),
+        EACH(test_the_answer_says_how_it_may_be_kept),
         EACH(test_answers_without_a_body),
         EACH(test_what_cannot_be_read),
         EACH(test_who_is_slow),

@@ -148,6 +148,49 @@ static void test_as_much_as_may_be(void **state)
     api_reader_deinit(&reader);
 }
 
+/* Does the client take gzip, by these fields? */
+static bool takes_gzip(const char *fields)
+{
+    char bytes[512];
+    struct api_reader reader;
+    size_t taken;
+    int length = snprintf(bytes, sizeof bytes, "GET / HTTP/1.1\r\n" HOST "%s\r\n", fields);
+    api_reader_init(&reader);
+    assert_int_equal(api_reader_feed(&reader, bytes, (size_t)length, &taken), API_READ_WHOLE);
+    bool takes = reader.request.takes_gzip;
+    api_reader_next(&reader);
+    assert_false(reader.request.takes_gzip);
+    api_reader_deinit(&reader);
+    return takes;
+}
+
+static void test_who_takes_gzip(void **state)
+{
+    assert_true(takes_gzip("Accept-Encoding: gzip, deflate, br\r\n"));
+    assert_true(takes_gzip("accept-encoding: br;q=1.0 , GZIP ; q=0.001\r\n"));
+    assert_true(takes_gzip("Accept-Encoding: x-gzip\r\n"));
+    assert_true(takes_gzip("Accept-Encoding: br\r\nAccept-Encoding: gzip\r\n"));
+    assert_true(takes_gzip("Accept-Encoding: *\r\n"));
+    assert_true(takes_gzip("Accept-Encoding: gzip, *;q=0\r\n"));
+}
+
+static void test_who_does_not_take_gzip(void **state)
+{
+    assert_false(takes_gzip(""));
+    assert_false(takes_gzip("Accept-Encoding:\r\n"));
+    assert_false(takes_gzip("Accept-Encoding: identity, br\r\n"));
+    assert_false(takes_gzip("Accept-Encoding: gzip;q=0\r\n"));
+    assert_false(takes_gzip("Accept-Encoding: gzip;q=0.000\r\n"));
+    assert_false(takes_gzip("Accept-Encoding: *;q=0\r\n"));
+    assert_false(takes_gzip("Accept-Encoding: *, gzip;q=0\r\n"));
+    assert_false(takes_gzip("Accept-Encoding: gzipped, agzip\r\n"));
+    assert_false(takes_gzip("Accept-Encoding: gzip;\r\n"));
+    assert_false(takes_gzip("Accept-Encoding: gzip;q=\r\n"));
+    assert_false(takes_gzip("Accept-Encoding: gzip;q=1x\r\n"));
+    assert_false(takes_gzip("Accept-Encoding: gzip;level=9\r\n"));
+    assert_false(takes_gzip("X-Accept-Encoding: gzip\r\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +203,8 @@ int main(void)
         cmocka_unit_test(test_a_head_beyond_its_limit),
         cmocka_unit_test(test_chunks_beyond_the_limit),
         cmocka_unit_test(test_as_much_as_may_be),
+        cmocka_unit_test(test_who_takes_gzip),
+        cmocka_unit_test(test_who_does_not_take_gzip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

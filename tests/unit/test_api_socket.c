@@ -351,6 +351,32 @@ static void test_an_etag_saves_the_body(void **state)
     assert_int_equal(ask("GET", "/socket", ""), 200);
 }
 
+static void test_a_list_is_packed_for_who_takes_it(void **state)
+{
+    char tag[64], packed_tag[64], body[64];
+    for (int i = 0; i < 20; i++) {
+        snprintf(body, sizeof body, "{\"name\":\"socket-%d\"}", i);
+        ask("POST", "/socket", body);
+    }
+    ask("GET", "/socket", "");
+    size_t length = rig.body_length;
+    assert_int_equal(sscanf(rig.head, "ETag: %63s", tag), 1);
+    assert_non_null(strstr(rig.head, "Vary: Accept-Encoding\r\n"));
+    assert_null(strstr(rig.head, "Content-Encoding"));
+    rig.takes_gzip = true;
+    assert_int_equal(ask("GET", "/socket", ""), 200);
+    assert_non_null(strstr(rig.head, "Vary: Accept-Encoding\r\nContent-Encoding: gzip\r\n"));
+    assert_int_equal(sscanf(rig.head, "ETag: %63s", packed_tag), 1);
+    assert_true(rig.body_length < length / 2);
+    assert_memory_equal(rig.body, "\x1f\x8b\x08", 3);
+    rig.if_none_match = tag; /* of the other form */
+    assert_int_equal(ask("GET", "/socket", ""), 200);
+    rig.if_none_match = packed_tag;
+    assert_int_equal(ask("GET", "/socket", ""), 304);
+    assert_null(strstr(rig.head, "Content-Encoding"));
+    assert_non_null(strstr(rig.head, "Vary: "));
+}
+
 static void test_lists_of_many_owners_have_a_bound(void **state)
 {
     for (int i = 0; i < FAKE_MAX - 1; i++) {
@@ -522,6 +548,7 @@ int main(void)
         WITH_RIG(test_the_list_is_rendered_once),
         WITH_RIG(test_the_list_is_never_old),
         WITH_RIG(test_an_etag_saves_the_body),
+        WITH_RIG(test_a_list_is_packed_for_who_takes_it),
         WITH_RIG(test_lists_of_many_owners_have_a_bound),
         WITH_RIG(test_a_thousand_sockets),
         WITH_RIG(test_change),
