@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import resource
 import signal
 import sqlite3
@@ -183,6 +184,31 @@ class PathTest(BadApiTest):
         self.assertEqual([one["name"] for one in self.ask("GET", "/socket", None, other).json], ["his"])
         self.assertEqual(self.ask("GET", socket_path, None, login).json["name"], "hers")
         self.assertEqual(len(self.ask("GET", "/token", None, login).json), 1)
+
+    def test_the_document_says_what_is_answered(self):
+        """Each path and method of /openapi.json: without a login, with one, and as the operator; with an empty body."""
+        _, login = self.account()
+        document = self.ask("GET", "/openapi.json").json
+        self.assertEqual(document["openapi"][:3], "3.1")
+        count = 0
+        for path, methods in document["paths"].items():
+            for method in set(methods) & {"get", "post", "put", "delete"}:
+                responses = methods[method]["responses"]
+                asked = re.sub(r"{\w+}", NOBODY, path)
+                body = {} if "requestBody" in methods[method] else None
+                if path.startswith("/admin/"):
+                    answers = [self.server.admin(method.upper(), asked, body)]
+                else:
+                    answers = [self.server.api(method.upper(), asked, body, token) for token in (None, login)]
+                    if path == "/logout":
+                        login = self.server.login(self.account_email())
+                for answer in answers:
+                    self.assertIn(str(answer.status), responses, (method, path, answer))
+                    count += 1
+        self.assertGreater(count, 50)
+
+    def account_email(self):
+        return self.id().rsplit(".", 1)[1][:50] + "@example.com"
 
     def test_another_accounts_host_name_is_taken(self):
         _, login = self.account()
