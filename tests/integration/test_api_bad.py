@@ -487,6 +487,28 @@ class FaultTest(ApiTest):
         self.assertEqual(server.admin("GET", "/admin/user").status, 200, "its admin socket is still there")
         server.stop()
 
+    def test_a_backup_takes_the_place_of_the_store(self):
+        server = self.start()
+        server.add_user()
+        login = server.login()
+        secret, _ = server.device_token(login)
+        kept = server.api("POST", "/socket", {"name": "kept", "socket_type": "https"}, login).json
+        file = os.path.join(self.folder(), "backup.db")
+        self.assertEqual(server.admin("POST", "/admin/backup", {"file": file}).status, 200)
+        server.api("POST", "/socket", {"name": "later", "socket_type": "https"}, login)
+        server.signal(signal.SIGKILL)
+        server.wait_exit()
+        for path in glob.glob(os.path.join(self.state, "streamplex.db*")):
+            os.unlink(path)
+        os.rename(file, os.path.join(self.state, "streamplex.db"))
+        server = self.start()
+        sockets = server.api("GET", "/socket", None, server.login()).json
+        self.assertEqual([(one["name"], one["dnsname"]) for one in sockets], [("kept", kept["dnsname"])])
+        tunnel = Tunnel.connect("127.0.0.1", server.port)
+        self.addCleanup(tunnel.close)
+        self.assertTrue(tunnel.authenticate(secret))
+        server.stop()
+
     def test_a_key_that_is_no_key(self):
         server = self.start()
         server.stop()
