@@ -227,17 +227,20 @@ class LimitTest(AccessTest):
 
     def test_the_quota_warns_before_it_refuses(self):
         user, login = self.account()
-        service = self.service(lambda request, connection: page(b"x" * 1000))
+        path = f"/admin/quota/{user['user_id']}"
+        service = self.service(lambda request, connection: page(b"x" * 20000))
         agent = self.agent("--port", str(service.port), "--name", "much", token=login)
-        self.assertLess(self.server.admin("PUT", f"/admin/quota/{user['user_id']}", {"quota_bytes": 20000}).status, 300)
-        seen = []
-        deadline = time.monotonic() + WAIT
-        while not seen or seen[-1] == 200:
-            seen.append(self.server.curl(agent.url + "/")[0])
+        for _ in range(5):
+            self.assertEqual(self.server.curl(agent.url + "/")[0], 200)
+        deadline, used = time.monotonic() + WAIT, 0
+        while used < 100000:  # bytes are summed now and then
+            used = self.server.admin("GET", f"/admin/user/{user['user_id']}").json["used_bytes"]
             self.assertLess(time.monotonic(), deadline)
-        self.assertEqual(seen[-1], 503)
-        self.assertGreater(len(seen), 5)
-        words = [line["message"] for line in self.server.lines[self.log_start:] if line.get("owner") == user["user_id"]
-                 and "bytes" in line["message"]]
-        self.assertEqual(len(words), 2, words)
-        self.assertIn("used up", words[1])
+        self.assertLess(self.server.admin("PUT", path, {"quota_bytes": 120000}).status, 300)
+        self.server.wait_log("80 % of this month's bytes are used", self.log_start, owner=user["user_id"])
+        status = 200
+        while status == 200:
+            status = self.server.curl(agent.url + "/")[0]
+            self.assertLess(time.monotonic(), deadline)
+        self.assertEqual(status, 503)
+        self.server.wait_log("this month's bytes are used up", self.log_start, owner=user["user_id"])
