@@ -260,7 +260,7 @@ static int judge_status(long status, const json_t *answer, char *error, size_t e
         quote(message, sentence, sizeof sentence);
         fail(error, error_size, "%s", sentence);
     } else {
-        fail(error, error_size, "the server answered %ld", status);
+        fail(error, error_size, "the server answered %ld and no more: is the API there?", status);
     }
     return status == 401 ? API_CLIENT_LOGIN : API_CLIENT_REFUSED;
 }

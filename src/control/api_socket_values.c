@@ -3,6 +3,7 @@
 
 #include "control/api_internal.h"
 #include "net/secret.h"
+#include "net/tls.h"
 
 #define USERNAME_MAX  128
 #define PREFIXES_TEXT (ACCESS_PREFIXES_MAX * 64)
@@ -82,11 +83,17 @@ static void read_prefixes(struct api_values *in, const char *key, struct prefix 
     free(text);
 }
 
-/* The rest of PEM is judged where the certificates are used. */
-static bool is_pem(const char *text)
+/* As it will be read where visitors come in: what can't be used there would let nobody in. */
+static void judge_client_ca(struct api_values *in, const char *text)
 {
-    const char *begin = strstr(text, "-----BEGIN CERTIFICATE-----");
-    return begin && strstr(begin, "-----END CERTIFICATE-----") && !strstr(text, "PRIVATE KEY");
+    char reason[160];
+    struct tls_authority *authority;
+    if (strstr(text, "PRIVATE KEY"))
+        api_values_fault(in, "client_ca must be certificates alone: there is a private key in it");
+    else if (tls_authority_new(text, &authority, reason, sizeof reason) < 0)
+        api_values_fault(in, "client_ca must be certificates in PEM: %s", reason);
+    else
+        tls_authority_unref(authority);
 }
 
 static void read_client_ca(struct api_values *in, enum socket_type type,
@@ -100,8 +107,8 @@ static void read_client_ca(struct api_values *in, enum socket_type type,
         json_is_false(given) ? "" : api_values_text(in, "client_ca", 0, CLIENT_CA_MAX);
     if (!text)
         return;
-    if (*text && !is_pem(text))
-        api_values_fault(in, "client_ca must be certificates in PEM");
+    if (*text)
+        judge_client_ca(in, text);
     if (*text && !is_http(type) && type != SOCKET_TLS)
         api_values_fault(in, "client_ca is for http, https and tls sockets: only there does the "
                              "server speak TLS with visitors");

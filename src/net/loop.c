@@ -241,6 +241,8 @@ int loop_new(struct loop **ret_loop)
     if (!loop)
         return -ENOMEM;
     signal(SIGPIPE, SIG_IGN);
+    /* A write beyond the file size limit (ulimit -f) then fails as on a full disk. */
+    signal(SIGXFSZ, SIG_IGN);
     int error = uv_loop_init(&loop->uv);
     if (error < 0) {
         free(loop);

@@ -1,4 +1,5 @@
-/* Signals as callbacks of a loop. SIGPIPE is ignored from loop_new() on. */
+/* Signals as callbacks of a loop. SIGPIPE and SIGXFSZ are ignored from loop_new()
+ * on. */
 #pragma once
 
 #include "net/loop.h"

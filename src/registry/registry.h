@@ -217,8 +217,8 @@ int registry_change(struct registry *registry, struct socket_facts *facts)
 /* It is no more: what is reserved of it is cancelled, its presences end (REGISTRY_OFFLINE), its
  * port closes (on_port), REGISTRY_REMOVE goes out; its tunnels stay. 0 or REGISTRY_UNKNOWN.
  *
- * Remove here first, then from the store: a claim meanwhile makes a new socket, and the store keeps
- * the order. When the store fails, registry_load() brings it back, without its presences. */
+ * Remove from the store first, so that a socket whose end can't be written down goes on; and once
+ * more afterwards, for a claim in between may have stored it again. */
 int registry_remove(struct registry *registry, uint64_t id) __attribute__((warn_unused_result));
 /* Of committed sockets; borrowed. NULL: there is none. */
 struct socket_facts *registry_find_id(const struct registry *registry, uint64_t id);

@@ -43,6 +43,19 @@ static void print_edge(const struct config *config, const struct server *server)
     }
 }
 
+static void print_api(const struct config *config, const struct server *server)
+{
+    char url[512];
+    server_api_url(server, url, sizeof url);
+    if (!*url)
+        return;
+    printf("  accounts       %s\n", url);
+    if (config->admin_socket)
+        printf("  a first one    streamplex admin user add --admin-socket %s --name NAME --email "
+               "EMAIL\n",
+               config->admin_socket);
+}
+
 /* For a newcomer: where it listens, what to trust, and the command for a device. Scripts read the
  * log instead. */
 static void print_welcome(const struct config *config, const struct server *server)
@@ -61,6 +74,7 @@ static void print_welcome(const struct config *config, const struct server *serv
             modern = &addresses[i];
     }
     print_edge(config, server);
+    print_api(config, server);
     if (!settings->certificate)
         printf("  CA file        %s/ca.pem   (devices trust this)\n", settings->state_folder);
     if (!settings->certificate && server_has_old(server))

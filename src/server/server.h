@@ -27,6 +27,8 @@ bool server_is_old(const struct server *server, size_t index);
 /* Is there one for old boards? */
 bool server_has_old(const struct server *server);
 
+/* Where people find the API; "" when it is off. */
+void server_api_url(const struct server *server, char *buffer, size_t size);
 /* The same of the edge's listeners; valid as long. */
 size_t server_edge_count(const struct server *server);
 const union address *server_edge_address(const struct server *server, size_t index,

@@ -146,11 +146,23 @@ static void name_tunnel_server(struct server *server)
              server->config->settings.edge_domain, port);
 }
 
+static size_t find_addresses(const struct server *server, const union address **ret_addresses)
+{
+    return server->api_listener ? api_listener_addresses(server->api_listener, ret_addresses) : 0;
+}
+
+void server_api_url(const struct server *server, char *buffer, size_t size)
+{
+    const union address *addresses = NULL;
+    *buffer = 0;
+    if (find_addresses(server, &addresses))
+        config_api_url(server->config, &addresses[0], buffer, size);
+}
+
 static struct api_options options_of(const struct server *server, char *url, size_t size)
 {
     const union address *addresses = NULL;
-    size_t count =
-        server->api_listener ? api_listener_addresses(server->api_listener, &addresses) : 0;
+    size_t count = find_addresses(server, &addresses);
     config_api_url(server->config, count ? &addresses[0] : NULL, url, size);
     return (struct api_options){
         .registration = (enum api_registration)server->config->settings.registration,

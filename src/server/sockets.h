@@ -87,8 +87,8 @@ struct socket_question *socket_question_new(void) __attribute__((warn_unused_res
 void socket_question_free(struct socket_question *question); /* NULL is fine */
 /* From any thread. Takes the question. */
 void sockets_ask(struct sockets *sockets, struct loop *main_loop, struct socket_question *question);
-/* On the main loop: the socket is no more, its tunnels stay. 0, and on_done comes when that is on
- * disk (else the socket is back), or an enum registry_error, and on_done doesn't come. */
+/* On the main loop. 0, and on_done comes when the socket is no more, on disk too, while its tunnels
+ * stay; with an error it is as it was. Or an enum registry_error, and on_done doesn't come. */
 int sockets_remove(struct sockets *sockets, uint64_t id, void (*on_done)(void *user, int error),
                    void *user) __attribute__((warn_unused_result));
 /* On the main loop, borrowed: to be asked, and not changed. */

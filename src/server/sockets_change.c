@@ -40,25 +40,32 @@ static void end_removal(struct socket_removal *removal)
     free(removal);
 }
 
-/* It couldn't be removed for good: then rather not at all, or it would come back with the next
- * start. */
-static void bring_back(struct sockets *sockets, struct socket_facts *facts, const char *error)
+static void on_swept(void *user, const char *error)
 {
-    log_write(LOG_ERROR,
-              LOG_FIELDS(LOG_TEXT("hostname", facts->hostname), LOG_TEXT("error", error)),
-              "can't remove a socket");
-    int result = registry_load(sockets->registry, facts);
-    if (result)
-        log_write(LOG_ERROR, LOG_FIELDS(LOG_TEXT("error", registry_error_name(result))),
-                  "a socket that couldn't be removed is back after a restart only");
+    if (error)
+        log_write(LOG_ERROR, LOG_FIELDS(LOG_TEXT("error", error)),
+                  "a removed socket may be back after a restart");
 }
 
+/* From the store first: what can't be written down hasn't happened, and its agents go on. An agent
+ * that came meanwhile may have put the socket there once more, hence the second time. */
 static void on_removed(void *user, const char *error)
 {
     struct socket_removal *removal = user;
-    if (error)
-        bring_back(removal->sockets, removal->facts, error);
-    removal->on_done(removal->user, error ? REGISTRY_STORE : REGISTRY_OK);
+    struct sockets *sockets = removal->sockets;
+    int result = REGISTRY_STORE;
+    if (error) {
+        log_write(
+            LOG_ERROR,
+            LOG_FIELDS(LOG_TEXT("hostname", removal->facts->hostname), LOG_TEXT("error", error)),
+            "can't remove a socket");
+    } else {
+        result = registry_remove(sockets->registry, removal->facts->id);
+        int asked = store_remove_socket(sockets->store, removal->facts->id, on_swept, NULL);
+        if (asked)
+            on_swept(NULL, store_error_text(asked));
+    }
+    removal->on_done(removal->user, result);
     end_removal(removal);
 }
 
@@ -78,15 +85,15 @@ int sockets_remove(struct sockets *sockets, uint64_t id, void (*on_done)(void *u
     if (removal->next)
         removal->next->link = &removal->next;
     sockets->removals = removal;
-    int error = registry_remove(sockets->registry, id);
-    int asked = error ? 0 : store_remove_socket(sockets->store, id, on_removed, removal);
-    if (asked) {
-        bring_back(sockets, removal->facts, store_error_text(asked));
-        error = REGISTRY_STORE;
-    }
-    if (error)
-        end_removal(removal);
-    return error;
+    int asked = store_remove_socket(sockets->store, id, on_removed, removal);
+    if (!asked)
+        return 0;
+    log_write(LOG_ERROR,
+              LOG_FIELDS(LOG_TEXT("hostname", facts->hostname),
+                         LOG_TEXT("error", store_error_text(asked))),
+              "can't remove a socket");
+    end_removal(removal);
+    return REGISTRY_STORE;
 }
 
 void sockets_drop_removals(struct sockets *sockets)

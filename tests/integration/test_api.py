@@ -336,6 +336,7 @@ class OperatorTest(ApiTest):
         self.assertEqual(len(listed), 1)
         self.assertEqual((listed[0]["token_id"], listed[0]["substreams"]), (identity, 1))
         self.assertGreater(listed[0]["bytes_in"], 1000)
+        self.assertGreater(listed[0]["rtt"], 0)
         self.assertEqual(self.server.admin("DELETE", f"/admin/tunnel/{listed[0]['tunnel_id']}").status, 204)
         tunnel.wait_end()
         self.assertEqual(self.server.admin("DELETE", f"/admin/tunnel/{listed[0]['tunnel_id']}").status, 404)

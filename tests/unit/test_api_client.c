@@ -263,7 +263,7 @@ static void test_refusals_of_other_forms(void **state)
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         struct api_client *client = make("http", "", NULL, LOGIN);
         assert_int_equal(API_CLIENT_REFUSED, ask(client, reply("500 Oops", bodies[i]), NULL));
-        assert_string_equal("the server answered 500", error);
+        assert_string_equal("the server answered 500 and no more: is the API there?", error);
         api_client_free(client);
     }
 }

@@ -5,7 +5,17 @@
 
 #define SOCKET_1 "/socket/00000000-0000-4000-a000-000000000001"
 #define SOCKET_2 "/socket/00000000-0000-4000-a000-000000000002"
-#define PEM      "-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n"
+/* A CA of its own, whose key is gone. */
+#define PEM                                                                                        \
+    "-----BEGIN CERTIFICATE-----\\n"                                                               \
+    "MIIBMDCB46ADAgECAhQ1eEQNGxG8imFfmUqfgeSaYODu1zAFBgMrZXAwDTELMAkG\\n"                          \
+    "A1UEAwwCY2EwIBcNMjYxMTIyMTAzNDEwWhgPMjEyNjEwMjkxMDM0MTBaMA0xCzAJ\\n"                          \
+    "BgNVBAMMAmNhMCowBQYDK2VwAyEA4xMMCpvaFvwKSle3Mw7dlfqbQ8jNPu5P5wvi\\n"                          \
+    "BDPI4CSjUzBRMB0GA1UdDgQWBBRWZbBWsSrHshZ9tZF+5qVkVyQozjAfBgNVHSME\\n"                          \
+    "GDAWgBRWZbBWsSrHshZ9tZF+5qVkVyQozjAPBgNVHRMBAf8EBTADAQH/MAUGAytl\\n"                          \
+    "cANBAEJmI3UCjvE0/OXIDXCeFL3LaHXn6nU7Xi1v03VceT3MyG28HHqmYPpirKPT\\n"                          \
+    "LSl8v3KqnntuuFs1bAMJLMZGWwk=\\n"                                                              \
+    "-----END CERTIFICATE-----\\n"
 #define PROTECTED                                                                                  \
     "{\"name\":\"web\",\"protected_socket\":true,\"protected_username\":\"ann\","                  \
     "\"protected_password\":\"opensesame\"}"
@@ -150,6 +160,9 @@ static void test_values_that_can_not_be(void **state)
         {"\"name\":\"a\",\"client_ca\":\"rubbish\"", "client_ca must be certificates"},
         {"\"name\":\"a\",\"client_ca\":true", "client_ca must be a text"},
         {"\"name\":\"a\",\"socket_type\":\"tcp\",\"client_ca\":\"" PEM "\"", "client_ca is for"},
+        {"\"name\":\"a\",\"client_ca\":\"-----BEGIN CERTIFICATE-----\\nAAAA\\n"
+         "-----END CERTIFICATE-----\\n\"",
+         "client_ca must be certificates in PEM"},
         {"\"name\":\"a\",\"socket_type\":\"passthrough\",\"client_ca\":\"" PEM "\"",
          "client_ca is for"},
         {"\"name\":\"a\",\"hostname\":\"x\",\"socket_type\":\"tcp\"", "hostname is for sockets"},
