@@ -152,6 +152,11 @@ size_t directory_presences(const struct directory_entry *entry)
     return entry->presences.count;
 }
 
+struct presence *directory_presence(const struct directory_entry *entry, size_t index)
+{
+    return entry->presences.items[index];
+}
+
 /* The entry is the directory's own, which may be changed here: whose turn it is. */
 struct presence *directory_pick(struct directory *directory, const struct directory_entry *entry,
                                 struct presence *const *tried, size_t tried_count)

@@ -22,6 +22,8 @@ const struct directory_entry *directory_find_host(const struct directory *direct
 const struct directory_entry *directory_find_id(const struct directory *directory, uint64_t id);
 const struct socket_facts *directory_facts(const struct directory_entry *entry);
 size_t directory_presences(const struct directory_entry *entry);
+/* One of them, for who looks at all: index from 0. It is nobody's turn by that. Borrowed. */
+struct presence *directory_presence(const struct directory_entry *entry, size_t index);
 /* The presence with the fewest busy substreams, in turn among equals, that isn't one of the
  * `tried`. Borrowed: take a reference to keep it. NULL: none. */
 struct presence *directory_pick(struct directory *directory, const struct directory_entry *entry,

@@ -11,7 +11,7 @@
 #include "server/inbound.h"
 #include "server/tunnel.h"
 
-#define TRIED_MAX 8 /* agents of one socket here; who has more isn't held up by a quota */
+#define LOOKED_AT_MAX 8 /* agents of one socket here; who has more isn't held up by a quota */
 
 static int open_inbound(void *user, struct presence *presence, const char *visitor,
                         const struct inbound_callbacks *callbacks, void *callbacks_user,
@@ -124,14 +124,11 @@ static void pass_api(void *user, struct edge_passed *passed)
 static bool is_exhausted(void *user, const struct socket_facts *facts)
 {
     struct worker *worker = user;
-    struct presence *tried[TRIED_MAX], *presence;
-    size_t count = 0;
     bool any = false;
     const struct directory_entry *entry = directory_find_id(worker->directory, facts->id);
-    while (entry && count < TRIED_MAX &&
-           (presence = directory_pick(worker->directory, entry, tried, count))) {
-        const struct tunnel_ref *ref = &presence->ref;
-        tried[count++] = presence;
+    size_t count = entry ? directory_presences(entry) : 0;
+    for (size_t i = 0; i < count && i < LOOKED_AT_MAX; i++) {
+        const struct tunnel_ref *ref = &directory_presence(entry, i)->ref;
         if (ref->worker != worker->index)
             return false;
         const struct tunnel *tunnel = worker_find(worker, ref->slot, ref->generation);

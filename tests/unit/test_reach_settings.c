@@ -68,7 +68,7 @@ static void test_what_is_wrong(void **state)
     settings.token = token;
     refused(&settings, "1 to 2048 bytes");
     settings = given();
-    static char *pins[] = {DIGITS, "sha256:" DIGITS "0", "sha256:0", "sha1:" DIGITS, "sha256:"};
+    static char *pins[] = {DIGITS, ("sha256:" DIGITS "0"), "sha256:0", ("sha1:" DIGITS), "sha256:"};
     for (size_t i = 0; i < sizeof pins / sizeof pins[0]; i++) {
         settings.pin = pins[i];
         refused(&settings, "--pin");
