@@ -215,8 +215,11 @@ struct goal {
 
 static bool run_all(void *user)
 {
-    while (device && server && (carry(server, device) | carry(device, server)))
-        ;
+    bool moved = true;
+    while (moved && device && server) {
+        moved = carry(server, device);
+        moved = carry(device, server) || moved;
+    }
     run_service();
     return ((struct goal *)user)->holds();
 }
