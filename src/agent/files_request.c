@@ -2,16 +2,7 @@
 
 #include <string.h>
 
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
+#include "base/text.h"
 
 /* The byte at text->at, decoded, and behind it. -1: malformed. */
 static int take_byte(struct http_text *text)
@@ -19,8 +10,8 @@ static int take_byte(struct http_text *text)
     int high = 0, low = 0, size = 1;
     if (*text->at == '%') {
         size = 3;
-        high = text->length < 3 ? -1 : hex_value(text->at[1]);
-        low = text->length < 3 ? -1 : hex_value(text->at[2]);
+        high = text->length < 3 ? -1 : text_hex_digit(text->at[1]);
+        low = text->length < 3 ? -1 : text_hex_digit(text->at[2]);
     }
     int byte = size == 1 ? (unsigned char)*text->at : high * 16 + low;
     if (high < 0 || low < 0 || byte == 0)

@@ -56,12 +56,7 @@ int service_check_name(const char *text, char *error, size_t error_size)
         return -1;
     }
     /* It goes into JSON, logs and terminals. */
-    bool is_fine = true;
-    for (size_t at = 0, step; at < length && is_fine; at += step) {
-        step = utf8_length(text + at);
-        is_fine = step && !utf8_is_control(text + at, step);
-    }
-    if (is_fine)
+    if (utf8_is_clean(text))
         return 0;
     snprintf(error, error_size, "a name is UTF-8 without control characters");
     return -1;

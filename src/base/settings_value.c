@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
+
 struct unit {
     const char *suffix;
     uint64_t factor;
@@ -248,11 +250,6 @@ void settings_value_clear(const struct setting *setting, void *field)
     }
 }
 
-static bool texts_equal(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool lists_equal(const struct setting_list *a, const struct setting_list *b)
 {
     if (a->count != b->count)
@@ -267,7 +264,7 @@ bool settings_value_equal(const struct setting *setting, const void *a, const vo
 {
     switch (setting->type) {
     case SETTING_TEXT:
-        return texts_equal(*(char *const *)a, *(char *const *)b);
+        return text_equal(*(char *const *)a, *(char *const *)b);
     case SETTING_LIST:
         return lists_equal(a, b);
     case SETTING_FLAG:

@@ -31,3 +31,13 @@ bool utf8_is_control(const char *bytes, size_t length)
     return (length == 1 && (text[0] < 0x20 || text[0] == 0x7f)) ||
            (length == 2 && text[0] == 0xc2 && text[1] < 0xa0);
 }
+
+bool utf8_is_clean(const char *text)
+{
+    for (size_t length; *text; text += length) {
+        length = utf8_length(text);
+        if (!length || utf8_is_control(text, length))
+            return false;
+    }
+    return true;
+}

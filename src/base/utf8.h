@@ -9,3 +9,5 @@
 size_t utf8_length(const char *text);
 /* Of a sequence of that length. U+0080 to U+009F are controls, too: terminals obey them. */
 bool utf8_is_control(const char *text, size_t length);
+/* Is all of the text (NUL-terminated) well-formed, and without control characters? */
+bool utf8_is_clean(const char *text);

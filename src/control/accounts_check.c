@@ -6,14 +6,7 @@
 /* Well-formed UTF-8 without control characters, at most so many bytes. */
 static bool is_plain(const char *text, size_t most)
 {
-    if (strlen(text) > most)
-        return false;
-    for (size_t length; *text; text += length) {
-        length = utf8_length(text);
-        if (!length || utf8_is_control(text, length))
-            return false;
-    }
-    return true;
+    return strlen(text) <= most && utf8_is_clean(text);
 }
 
 /* A dot, not at its ends, or this machine: no more is asked of a domain, a mail will tell. */

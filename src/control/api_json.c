@@ -87,17 +87,6 @@ bool api_values_has(const struct api_values *values, const char *key)
     return get(values, key) != NULL;
 }
 
-static bool is_line(const char *text)
-{
-    while (*text) {
-        size_t length = utf8_length(text);
-        if (!length || utf8_is_control(text, length))
-            return false;
-        text += length;
-    }
-    return true;
-}
-
 const char *api_values_text(struct api_values *values, const char *key, size_t least, size_t most)
 {
     const json_t *value = get(values, key);
@@ -118,7 +107,7 @@ const char *api_values_text(struct api_values *values, const char *key, size_t l
 const char *api_values_line(struct api_values *values, const char *key, size_t least, size_t most)
 {
     const char *text = api_values_text(values, key, least, most);
-    if (!text || is_line(text))
+    if (!text || utf8_is_clean(text))
         return text;
     api_values_fault(values, "%s must not hold control characters", key);
     return NULL;
@@ -182,7 +171,7 @@ static long measure(struct api_values *values, const char *key, const json_t *li
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
         const char *text = json_string_value(item);
-        if (!text || !*text || !is_line(text) || strchr(text, ',')) {
+        if (!text || !*text || !utf8_is_clean(text) || strchr(text, ',')) {
             api_values_fault(
                 values, "%s must be a list of texts without commas and control characters", key);
             return -1;

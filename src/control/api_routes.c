@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "control/api_internal.h"
 
 static const struct api_route routes[] = {
@@ -56,17 +57,6 @@ const struct api_route *api_routes(size_t *ret_count)
 
 /* --- Percent-encoding --- */
 
-static int hex_digit(char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    if (byte >= 'a' && byte <= 'f')
-        return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F')
-        return byte - 'A' + 10;
-    return -1;
-}
-
 /* Malloced. NULL: a "%" without two digits, a NUL, or no memory. */
 static char *decode(const char *text, size_t length)
 {
@@ -75,8 +65,8 @@ static char *decode(const char *text, size_t length)
         *out = text[i];
         if (text[i] != '%')
             continue;
-        int high = i + 2 < length ? hex_digit(text[i + 1]) : -1;
-        int low = i + 2 < length ? hex_digit(text[i + 2]) : -1;
+        int high = i + 2 < length ? text_hex_digit(text[i + 1]) : -1;
+        int low = i + 2 < length ? text_hex_digit(text[i + 2]) : -1;
         if (high < 0 || low < 0 || (high | low) == 0) {
             free(decoded);
             return NULL;

@@ -1,5 +1,6 @@
 #include "edge/http_chunk.h"
 
+#include "base/text.h"
 #include "edge/http_text.h"
 
 enum state {
@@ -21,17 +22,6 @@ void http_chunk_init(struct http_chunk *chunk)
     *chunk = (struct http_chunk){.state = SIZE};
 }
 
-static int hex_value(unsigned char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    if (byte >= 'a' && byte <= 'f')
-        return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F')
-        return byte - 'A' + 10;
-    return -1;
-}
-
 /* What may follow the size, a name or a value. */
 static enum state scan_next(unsigned char byte)
 {
@@ -40,7 +30,7 @@ static enum state scan_next(unsigned char byte)
 
 static enum state scan_size(struct http_chunk *chunk, unsigned char byte)
 {
-    int digit = hex_value(byte);
+    int digit = text_hex_digit((char)byte);
     if (digit < 0)
         return chunk->digits ? scan_next(byte) : BAD;
     /* Sixteen digits, leading zeros and all: readers differ on longer ones. */

@@ -44,17 +44,6 @@ bool mail_is_address(const char *text)
            are_parts(at + 1, strlen(at + 1), is_label_text);
 }
 
-static bool is_clean(const char *text)
-{
-    while (*text) {
-        size_t length = utf8_length(text);
-        if (!length || utf8_is_control(text, length))
-            return false;
-        text += length;
-    }
-    return true;
-}
-
 /* Copies without the spaces, and then the quotes, around it. 0 or -1. */
 static int take_name(const char *text, size_t length, char ret_name[MAIL_NAME_MAX + 1])
 {
@@ -85,7 +74,7 @@ int mail_address_parse(const char *text, struct mail_address *ret_address)
     if (length > MAIL_ADDRESS_MAX)
         return -1;
     memcpy(parsed.address, text, length);
-    if (!mail_is_address(parsed.address) || !is_clean(parsed.name))
+    if (!mail_is_address(parsed.address) || !utf8_is_clean(parsed.name))
         return -1;
     *ret_address = parsed;
     return 0;
@@ -225,7 +214,7 @@ int mail_text_write(const struct mail_text *mail, char **ret_text, size_t *ret_l
     char *text = NULL;
     size_t length = 0;
     if (!mail_is_address(mail->to) || !mail_is_address(mail->from->address) ||
-        !is_clean(mail->from->name) ||
+        !utf8_is_clean(mail->from->name) ||
         strnlen(mail->subject, MAIL_SUBJECT_MAX + 1) > MAIL_SUBJECT_MAX ||
         strnlen(mail->text, MAIL_TEXT_MAX + 1) > MAIL_TEXT_MAX)
         return -EINVAL;

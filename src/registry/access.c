@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* --- Copies --- */
 
 /* False: no memory. */
@@ -48,11 +50,6 @@ struct socket_access *socket_access_copy(const struct socket_access *access)
     return NULL;
 }
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool is_same_list(const struct prefix *a, size_t a_count, const struct prefix *b,
                          size_t b_count)
 {
@@ -64,9 +61,9 @@ bool socket_access_equal(const struct socket_access *a, const struct socket_acce
     static const struct socket_access everybody;
     a = a ? a : &everybody;
     b = b ? b : &everybody;
-    return a->is_protected == b->is_protected && is_same_text(a->username, b->username) &&
-           is_same_text(a->password_hash, b->password_hash) &&
-           is_same_text(a->client_ca, b->client_ca) &&
+    return a->is_protected == b->is_protected && text_equal(a->username, b->username) &&
+           text_equal(a->password_hash, b->password_hash) &&
+           text_equal(a->client_ca, b->client_ca) &&
            is_same_list(a->allow, a->allow_count, b->allow, b->allow_count) &&
            is_same_list(a->deny, a->deny_count, b->deny, b->deny_count) && a->rate == b->rate &&
            a->visitor_rate == b->visitor_rate && a->max_connections == b->max_connections;

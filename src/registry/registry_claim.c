@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "registry/host_name.h"
 #include "registry/registry_internal.h"
 
@@ -152,17 +153,11 @@ static int claim_new(struct registry *registry, const struct socket_claim *claim
     return error;
 }
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool is_same(const struct socket_facts *a, const struct socket_facts *b)
 {
     return a->type == b->type && strcmp(a->hostname, b->hostname) == 0 &&
-           a->https_only == b->https_only && is_same_text(a->host_header, b->host_header) &&
-           is_same_text(a->description, b->description) &&
-           socket_access_equal(a->access, b->access);
+           a->https_only == b->https_only && text_equal(a->host_header, b->host_header) &&
+           text_equal(a->description, b->description) && socket_access_equal(a->access, b->access);
 }
 
 static int reserve_change(struct registry *registry, struct entry *entry,
