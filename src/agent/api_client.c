@@ -1,18 +1,17 @@
 #include "agent/api_client.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <jansson.h>
-#include <netinet/in.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/address.h"
 #include "base/utf8.h"
+#include "net/curl_library.h"
 
 #define TIMEOUT_MS 30000L
 
@@ -29,13 +28,6 @@ struct api_client {
     char curl_error[CURL_ERROR_SIZE];
 };
 
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-
-static void library_init(void)
-{
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 static int fail(char *error, size_t error_size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -49,14 +41,6 @@ static int fail(char *error, size_t error_size, const char *format, ...)
 }
 
 /* --- Options --- */
-
-/* "127.0.0.1", "[::1]", "localhost" (which libcurl never looks up) */
-static bool is_loopback(const char *host)
-{
-    struct in_addr v4;
-    return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-           (inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
-}
 
 static bool has_part(CURLU *url, CURLUPart part)
 {
@@ -73,7 +57,8 @@ static const char *judge_url(CURLU *url, const char *scheme, const char *host)
         return "an API's URL has no user and no password";
     if (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT))
         return "an API's URL has no query and no fragment";
-    if (strcmp(scheme, "https") != 0 && (strcmp(scheme, "http") != 0 || !is_loopback(host)))
+    if (strcmp(scheme, "https") != 0 &&
+        (strcmp(scheme, "http") != 0 || !address_is_loopback_host(host)))
         return "an API's URL begins with https://";
     return NULL;
 }
@@ -190,7 +175,7 @@ static int configure(struct api_client *client, const struct api_client_options 
 int api_client_new(const struct api_client_options *options, struct api_client **ret_client,
                    char *error, size_t error_size)
 {
-    (void)pthread_once(&library_once, library_init);
+    curl_library_start();
     struct api_client *client = calloc(1, sizeof *client);
     if (!client || !(client->easy = curl_easy_init())) {
         free(client);

@@ -4,6 +4,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static int parse_decimal(const char *text, size_t length, unsigned long max, unsigned long *ret)
 {
@@ -174,6 +175,20 @@ static bool is_masked(const uint8_t *bytes, unsigned bits, unsigned all_bits)
         if (bytes[bit / 8] & (0x80 >> bit % 8))
             return false;
     return true;
+}
+
+bool address_is_loopback(const union address *address)
+{
+    if (address->any.sa_family == AF_INET)
+        return ntohl(address->v4.sin_addr.s_addr) >> 24 == 127;
+    return address->any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr);
+}
+
+bool address_is_loopback_host(const char *host)
+{
+    union address address;
+    return strcasecmp(host, "localhost") == 0 ||
+           (address_from_host(host, 0, &address) == 0 && address_is_loopback(&address));
 }
 
 int prefix_parse(const char *text, size_t length, struct prefix *ret_prefix)

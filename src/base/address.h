@@ -41,6 +41,11 @@ const char *address_format_plain(const union address *address, char buffer[ADDRE
 union address address_unmap(const union address *address);
 bool address_equal(const union address *a, const union address *b); /* with port */
 
+/* 127.0.0.0/8 and ::1; a v4-mapped address isn't (address_unmap() it first). */
+bool address_is_loopback(const union address *address);
+/* The same of a host in a URL: "localhost", or such an address. */
+bool address_is_loopback_host(const char *host);
+
 /* "10.0.0.0/8", "::1/128"; no length means all bits; bits beyond the length must be 0. 0 or -1. */
 int prefix_parse(const char *text, size_t length, struct prefix *ret_prefix)
     __attribute__((warn_unused_result));

@@ -1,6 +1,5 @@
 #include "net/mail.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <openssl/ssl.h>
@@ -16,6 +15,8 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/address.h"
+#include "net/curl_library.h"
 #include "net/mail_text.h"
 #include "net/pki.h"
 #include "net/work.h"
@@ -55,13 +56,6 @@ struct mail_sender {
     struct mail *open; /* the loop's */
 };
 
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-
-static void library_init(void)
-{
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 static int fail(char *error, size_t error_size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -75,13 +69,6 @@ static int fail(char *error, size_t error_size, const char *format, ...)
 }
 
 /* --- The server's URL --- */
-
-static bool is_loopback(const char *host)
-{
-    struct in_addr v4;
-    return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-           (inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
-}
 
 /* A part of the URL, malloced; NULL when it isn't there. */
 static char *get_part(CURLU *url, CURLUPart part, unsigned flags)
@@ -111,7 +98,7 @@ static int take_parts(struct mail_sender *sender, CURLU *url, char *error, size_
     char *scheme = get_part(url, CURLUPART_SCHEME, 0), *host = get_part(url, CURLUPART_HOST, 0);
     bool is_plain = scheme && strcmp(scheme, "smtp") == 0;
     bool is_smtp = is_plain || (scheme && strcmp(scheme, "smtps") == 0);
-    sender->is_local = is_plain && host && is_loopback(host);
+    sender->is_local = is_plain && host && address_is_loopback_host(host);
     free(scheme);
     free(host);
     if (!is_smtp || has_more(url))
@@ -381,7 +368,7 @@ int mail_send(struct mail_sender *sender, const char *to, const char *subject, c
 int mail_new(struct loop *loop, const struct mail_options *options, struct mail_sender **ret_sender,
              char *error, size_t error_size)
 {
-    (void)pthread_once(&library_once, library_init);
+    curl_library_start();
     struct mail_sender *sender = calloc(1, sizeof *sender);
     if (!sender)
         return fail(error, error_size, "out of memory");

@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <openssl/ssl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <utlist.h>
 
+#include "net/curl_library.h"
 #include "net/poll.h"
 #include "net/timer.h"
 
@@ -23,13 +23,6 @@ struct transfers {
 };
 
 #define CONTAINER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-
-static void library_init(void)
-{
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 /* --- Results --- */
 
@@ -231,7 +224,7 @@ static int init_multi(struct transfers *transfers)
 
 int transfers_new(struct loop *loop, struct transfers **ret_transfers)
 {
-    (void)pthread_once(&library_once, library_init);
+    curl_library_start();
     struct transfers *transfers = calloc(1, sizeof *transfers);
     if (!transfers)
         return -ENOMEM;

@@ -227,9 +227,7 @@ static void on_accept(struct acceptor *acceptor, int fd, const union address *pe
 static bool is_loopback(const union address *address)
 {
     union address plain = address_unmap(address);
-    if (plain.any.sa_family == AF_INET)
-        return (ntohl(plain.v4.sin_addr.s_addr) >> 24) == 127;
-    return plain.any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&plain.v6.sin6_addr);
+    return address_is_loopback(&plain);
 }
 
 int admin_open(struct loop *loop, const struct admin_options *options, struct admin **ret_admin)

@@ -39,9 +39,7 @@ __attribute__((format(printf, 2, 3))) static int fail(const struct loading *load
 static bool is_loopback(const union address *address)
 {
     union address plain = address_unmap(address);
-    if (plain.any.sa_family == AF_INET)
-        return ntohl(plain.v4.sin_addr.s_addr) >> 24 == 127;
-    return IN6_IS_ADDR_LOOPBACK(&plain.v6.sin6_addr);
+    return address_is_loopback(&plain);
 }
 
 static int check_settings(const struct loading *loading)

@@ -22,17 +22,6 @@ static char *part(CURLU *url, CURLUPart what, unsigned flags)
     return copy;
 }
 
-static bool is_loopback_host(const char *host)
-{
-    union address address;
-    if (strcasecmp(host, "localhost") == 0)
-        return true;
-    if (address_from_host(host, 0, &address) < 0)
-        return false;
-    return address.any.sa_family == AF_INET6 ? IN6_IS_ADDR_LOOPBACK(&address.v6.sin6_addr)
-                                             : (ntohl(address.v4.sin_addr.s_addr) >> 24) == 127;
-}
-
 /* What is wrong with scheme, host and the rest, or NULL. */
 static const char *find_fault(CURLU *url)
 {
@@ -43,7 +32,7 @@ static const char *find_fault(CURLU *url)
         fault = "it has no host";
     else if (query || fragment)
         fault = "nothing may follow its path";
-    else if (strcmp(scheme, "http") == 0 && !is_loopback_host(host))
+    else if (strcmp(scheme, "http") == 0 && !address_is_loopback_host(host))
         fault = "http:// would send tokens in the clear; it is for loopback hosts only";
     else if (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)
         fault = "it must begin with https://";

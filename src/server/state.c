@@ -15,6 +15,7 @@
 
 #include "base/address.h"
 #include "net/pki.h"
+#include "net/secret.h"
 
 #define TOKEN_BYTES 32
 #define TOKEN_TEXT  43 /* base64url of TOKEN_BYTES, without padding */
@@ -104,21 +105,6 @@ int state_ensure_folder(const char *folder, char *error, size_t error_size)
     return 0;
 }
 
-static void base64url(const uint8_t *bytes, size_t size, char *ret_text)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint32_t bits = 0;
-    int held = 0;
-    for (size_t i = 0; i < size; i++) {
-        bits = bits << 8 | bytes[i];
-        for (held += 8; held >= 6; held -= 6)
-            *ret_text++ = digits[bits >> (held - 6) & 63];
-    }
-    if (held)
-        *ret_text++ = digits[bits << (6 - held) & 63];
-    *ret_text = 0;
-}
-
 /* 1 when read, 0 when there is none, -1 with a sentence. */
 static int read_token(const char *path, char *token, size_t token_size, char *error,
                       size_t error_size)
@@ -194,7 +180,7 @@ static int make_token(const char *folder, const char *path, char *error, size_t 
         snprintf(error, error_size, "the system gives no random bytes for a token");
         return -1;
     }
-    base64url(bytes, sizeof bytes, line);
+    (void)secret_base64url(bytes, sizeof bytes, line);
     line[TOKEN_TEXT] = '\n';
     int result = state_write_new(folder, path, line, TOKEN_TEXT + 1);
     if (result < 0)
