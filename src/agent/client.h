@@ -32,16 +32,18 @@ struct client_settings {
 };
 
 /* The first rows of a command's table: of an account's commands, and of the operator's. */
-#define CLIENT_SETTINGS                                                                            \
+#define CLIENT_COMMON_SETTINGS                                                                     \
     {.name = "help",                                                                               \
      .type = SETTING_FLAG,                                                                         \
      .offset = offsetof(struct client_settings, help),                                             \
      .help = "Prints this help."},                                                                 \
-        {.name = "json",                                                                           \
-         .type = SETTING_FLAG,                                                                     \
-         .offset = offsetof(struct client_settings, json),                                         \
-         .environment = "STREAMPLEX_JSON",                                                         \
-         .help = "Prints the server's answer, JSON, instead of a table."},                         \
+    {                                                                                              \
+        .name = "json", .type = SETTING_FLAG, .offset = offsetof(struct client_settings, json),    \
+        .environment = "STREAMPLEX_JSON",                                                          \
+        .help = "Prints the server's answer, JSON, instead of a table."                            \
+    }
+#define CLIENT_SETTINGS                                                                            \
+    CLIENT_COMMON_SETTINGS,                                                                        \
         {.name = "api",                                                                            \
          .type = SETTING_TEXT,                                                                     \
          .offset = offsetof(struct client_settings, api),                                          \
@@ -56,15 +58,7 @@ struct client_settings {
                 "remembers it."                                                                    \
     }
 #define CLIENT_ADMIN_SETTINGS                                                                      \
-    {.name = "help",                                                                               \
-     .type = SETTING_FLAG,                                                                         \
-     .offset = offsetof(struct client_settings, help),                                             \
-     .help = "Prints this help."},                                                                 \
-        {.name = "json",                                                                           \
-         .type = SETTING_FLAG,                                                                     \
-         .offset = offsetof(struct client_settings, json),                                         \
-         .environment = "STREAMPLEX_JSON",                                                         \
-         .help = "Prints the server's answer, JSON, instead of a table."},                         \
+    CLIENT_COMMON_SETTINGS,                                                                        \
     {                                                                                              \
         .name = "admin-socket", .type = SETTING_TEXT,                                              \
         .offset = offsetof(struct client_settings, admin_socket),                                  \

@@ -38,25 +38,11 @@ void api_admin_show_socket(struct api_call *call)
         api_socket_answer(call, facts);
 }
 
-static void socket_removed(void *user, int error)
-{
-    struct api_call *call = user;
-    if (error) {
-        api_answer_registry_error(call, error);
-        return;
-    }
-    api_socket_gone(call->api, call->facts);
-    api_answer_nothing(call);
-}
-
 void api_admin_delete_socket(struct api_call *call)
 {
-    struct api *api = call->api;
     struct socket_facts *facts = find_socket(call);
-    if (!facts)
-        return;
-    call->facts = socket_facts_ref(facts);
-    api->host.remove_socket(api->host.user, facts->id, socket_removed, call);
+    if (facts)
+        api_socket_remove(call, facts);
 }
 
 /* --- Tunnels --- */

@@ -219,6 +219,8 @@ void api_socket_answer(struct api_call *call, const struct socket_facts *facts);
 
 /* The account's socket of the path; NULL: answered with 404. */
 struct socket_facts *api_socket_find(struct api_call *call);
+/* Removes it, and answers: whoever may has been asked before. */
+void api_socket_remove(struct api_call *call, struct socket_facts *facts);
 /* Tells what depends on it that the socket is no more. */
 void api_socket_gone(struct api *api, const struct socket_facts *facts);
 

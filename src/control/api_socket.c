@@ -234,12 +234,16 @@ static void removed(void *user, int error)
     api_answer_nothing(call);
 }
 
-void api_socket_delete(struct api_call *call)
+void api_socket_remove(struct api_call *call, struct socket_facts *facts)
 {
     struct api *api = call->api;
-    struct socket_facts *facts = api_socket_find(call);
-    if (!facts)
-        return;
     call->facts = socket_facts_ref(facts);
     api->host.remove_socket(api->host.user, facts->id, removed, call);
+}
+
+void api_socket_delete(struct api_call *call)
+{
+    struct socket_facts *facts = api_socket_find(call);
+    if (facts)
+        api_socket_remove(call, facts);
 }

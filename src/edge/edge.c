@@ -56,13 +56,18 @@ size_t edge_visitors(const struct edge *edge)
     return edge->visitor_count;
 }
 
-bool edge_is_api(const struct edge *edge, const char *name)
+bool edge_is_host(const char *name, const char *host)
 {
-    const char *api = edge->setup.config->api_host;
     size_t length = strlen(name);
     if (length && name[length - 1] == '.')
         length--;
-    return api && strlen(api) == length && !strncasecmp(api, name, length);
+    return strlen(host) == length && strncasecmp(name, host, length) == 0;
+}
+
+bool edge_is_api(const struct edge *edge, const char *name)
+{
+    const char *api = edge->setup.config->api_host;
+    return api && edge_is_host(name, api);
 }
 
 bool edge_trusts(const struct edge_config *config, const union address *peer)

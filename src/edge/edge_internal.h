@@ -34,6 +34,8 @@ static inline void edge_count(const struct edge *edge, enum edge_count what, int
     edge->host.count(edge->host.user, what, amount);
 }
 
+/* Does a name, in any case and with or without a dot at the end, say this host (without one)? */
+bool edge_is_host(const char *name, const char *host);
 /* Is it the name of the API, in whatever case? */
 bool edge_is_api(const struct edge *edge, const char *name);
 /* The visitor joins the list, or leaves it and is freed at the end of the turn. */

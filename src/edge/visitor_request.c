@@ -131,21 +131,13 @@ static bool answer_redirect(struct visitor *visitor, const struct http_request *
 
 /* --- Routing --- */
 
-static bool same_host(const char *name, const char *host)
-{
-    size_t length = strlen(name);
-    if (length && name[length - 1] == '.')
-        length--;
-    return strlen(host) == length && strncasecmp(name, host, length) == 0;
-}
-
 /* The host that the request is for, or NULL: it was answered. */
 static const char *find_host(struct visitor *visitor, const struct http_request *request)
 {
     const char *name = visitor->is_tls ? conn_tls_server_name(visitor->conn) : "";
     if (!name[0])
         return request->host;
-    if (!request->host[0] || same_host(name, request->host))
+    if (!request->host[0] || edge_is_host(name, request->host))
         return name;
     visitor_answer(visitor, PAGE_MISDIRECTED, request->host);
     return NULL;
