@@ -16,6 +16,7 @@
 #include "agent/stdio.h"
 #include "net/network_watch.h"
 #include "net/signals.h"
+#include "net/time_slice.h"
 
 #define COMPLAIN(...) complain_write("connect", __VA_ARGS__)
 
@@ -152,6 +153,7 @@ enum connect_status connect_serve(struct connect_request *request, const char *i
     } else {
         if (was_interrupted)
             on_signal(was_interrupted, &run);
+        time_slice_shorten();
         loop_run(run.loop);
     }
     stop(&run);

@@ -11,6 +11,7 @@
 #include "agent/dial_settings.h"
 #include "agent/stdio.h"
 #include "agent/tunnel_client.h"
+#include "net/time_slice.h"
 #include "net/timer.h"
 
 enum { EXIT_TARGET = 1, EXIT_TUNNEL = 2 };
@@ -350,6 +351,7 @@ int dial_main(int argc, char **argv)
         COMPLAIN("%s", error);
     } else if (start(&run) == 0) {
         run.status = 0;
+        time_slice_shorten();
         loop_run(run.loop);
     }
     stop(&run);

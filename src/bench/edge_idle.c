@@ -7,7 +7,7 @@
 #include "bench/web_visitor.h"
 
 #define COUNT        10000
-#define SMOKE_COUNT  50
+#define SMOKE_COUNT  200
 #define AT_ONCE      16
 #define WARM_UP      64 /* opened and closed before memory is looked at */
 #define OPEN_SECONDS 300.0

@@ -1,22 +1,22 @@
 #include "net/acceptor.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <uv.h>
 
 #include "base/log.h"
 #include "net/timer.h"
+#include "net/watch.h"
 
 /* Per turn, so that a flood of visitors leaves the tunnels their time. */
 #define ACCEPTS_A_TURN 64
 #define RETRY_TIME     100000 /* microseconds */
 
 struct acceptor {
-    uv_poll_t poll;
+    struct watch watch; /* by level: a turn may leave some that wait */
     struct timer retry;
-    struct loop_deferred exclude;
+    struct loop_deferred freeing; /* what closes it may be called from within it */
     struct loop *loop;
     struct listening *listening; /* NULL: closed */
     acceptor_on_accept *on_accept;
@@ -24,41 +24,21 @@ struct acceptor {
     bool is_shared;
 };
 
-static void on_ready(uv_poll_t *poll, int status, int events);
-
-/* Woken for one connection shall be one loop. libuv has no word for EPOLLEXCLUSIVE, and it says
- * nothing in an epoll that libuv's only watches (net/watch.h): nobody waits in that one, so the
- * kernel would go on to the next loop's. So what libuv has added to its own, in the poll that
- * follows uv_poll_start(), is added once more. Until then every loop is woken, at worst for
- * nothing. */
-static void exclude(struct loop_deferred *deferred)
+/* Woken for one connection shall be one loop of those that share the socket. */
+static int start(struct acceptor *acceptor)
 {
-    struct acceptor *acceptor =
-        (struct acceptor *)(void *)((char *)deferred - offsetof(struct acceptor, exclude));
-    int epoll = uv_backend_fd(loop_uv(acceptor->loop)), fd = acceptor->listening->fd;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = fd};
-    if (epoll_ctl(epoll, EPOLL_CTL_DEL, fd, &event) < 0) {
-        loop_defer_next(acceptor->loop, deferred); /* not yet */
-        return;
-    }
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0)
-        return;
-    /* It was in there just now, so it is memory that the kernel lacks. */
-    uv_poll_stop(&acceptor->poll);
-    timer_start(&acceptor->retry, loop_now(acceptor->loop) + RETRY_TIME);
-}
-
-static void start(struct acceptor *acceptor)
-{
-    uv_poll_start(&acceptor->poll, UV_READABLE, on_ready);
-    if (acceptor->is_shared)
-        loop_defer_next(acceptor->loop, &acceptor->exclude);
+    uint32_t events = EPOLLIN | (acceptor->is_shared ? EPOLLEXCLUSIVE : 0);
+    return watch_add(acceptor->loop, &acceptor->watch, acceptor->listening->fd, events);
 }
 
 static void stop(struct acceptor *acceptor)
 {
-    uv_poll_stop(&acceptor->poll);
-    loop_undefer(acceptor->loop, &acceptor->exclude);
+    watch_remove(acceptor->loop, &acceptor->watch);
+}
+
+static void retry_later(struct acceptor *acceptor)
+{
+    timer_start(&acceptor->retry, loop_now(acceptor->loop) + RETRY_TIME);
 }
 
 /* Descriptors and kernel memory come back by themselves; polling meanwhile would spin. */
@@ -73,7 +53,7 @@ static void starve(struct acceptor *acceptor, int error)
                   LOG_FIELDS(LOG_NUMBER("socket", listening->fd),
                              LOG_TEXT("error", strerrorname_np(error))),
                   "can't accept connections, trying again every 100 ms");
-    timer_start(&acceptor->retry, loop_now(acceptor->loop) + RETRY_TIME);
+    retry_later(acceptor);
 }
 
 /* False when there is nothing more to accept now. */
@@ -113,9 +93,10 @@ void acceptor_accept_waiting(struct acceptor *acceptor)
         ;
 }
 
-static void on_ready(uv_poll_t *poll, int status, int events)
+static void on_ready(struct watch *watch, uint32_t events)
 {
-    struct acceptor *acceptor = poll->data;
+    struct acceptor *acceptor =
+        (struct acceptor *)(void *)((char *)watch - offsetof(struct acceptor, watch));
     if (atomic_load(&acceptor->listening->is_stopped))
         stop(acceptor); /* whoever stopped it will close us */
     else
@@ -124,7 +105,15 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 static void on_retry(struct timer *timer)
 {
-    start((struct acceptor *)(void *)((char *)timer - offsetof(struct acceptor, retry)));
+    struct acceptor *acceptor =
+        (struct acceptor *)(void *)((char *)timer - offsetof(struct acceptor, retry));
+    if (start(acceptor) < 0)
+        retry_later(acceptor);
+}
+
+static void run_free(struct loop_deferred *deferred)
+{
+    free((char *)deferred - offsetof(struct acceptor, freeing));
 }
 
 /* Takes the reference, unless it fails. */
@@ -139,16 +128,14 @@ static int make(struct loop *loop, struct listening *listening, bool is_shared,
     acceptor->is_shared = is_shared;
     acceptor->on_accept = on_accept;
     acceptor->user = user;
-    acceptor->poll.data = acceptor;
-    acceptor->exclude.run = exclude;
+    acceptor->watch = (struct watch){.run = on_ready, .fd = -1, .is_level = true};
+    acceptor->freeing.run = run_free;
     timer_init(&acceptor->retry, loop, on_retry);
-    /* makes it non-blocking, too */
-    int error = uv_poll_init(loop_uv(loop), &acceptor->poll, listening->fd);
+    int error = start(acceptor);
     if (error < 0) {
         free(acceptor);
         return error;
     }
-    start(acceptor);
     *ret_acceptor = acceptor;
     return 0;
 }
@@ -195,19 +182,14 @@ void acceptor_address(const struct acceptor *acceptor, union address *ret_addres
     listening_address(acceptor->listening, ret_address);
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
 void acceptor_close(struct acceptor *acceptor)
 {
     if (!acceptor)
         return;
     struct listening *listening = acceptor->listening;
     timer_stop(&acceptor->retry);
-    loop_undefer(acceptor->loop, &acceptor->exclude);
+    stop(acceptor); /* not left to close(2), which others that share the socket put off */
     acceptor->listening = NULL;
-    uv_close((uv_handle_t *)&acceptor->poll, on_closed); /* before close(2): it uses the number */
     listening_unref(listening);
+    loop_defer(acceptor->loop, &acceptor->freeing);
 }

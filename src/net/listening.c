@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "net/conn_internal.h"
@@ -12,6 +13,9 @@
 
 int listening_adopt(int fd, struct listening **ret_listening)
 {
+    int on = 1;
+    if (ioctl(fd, FIONBIO, &on) < 0)
+        return -errno;
     struct listening *listening = calloc(1, sizeof *listening);
     if (!listening)
         return -ENOMEM;

@@ -2,29 +2,32 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "net/loop_internal.h"
 #include "net/watch.h"
 #include "net/wheel.h"
 
-/* libuv's turn is: timers, prepare, poll (I/O, and the async handle among it), check. The deferred
- * run in prepare (what timers deferred, before the poll may block) and in check (what I/O and
- * messages deferred). */
+/* A turn is: timers, the deferred of what came before, one wait for events, the events, messages
+ * among them, and the deferred of those. The wait is our epoll's (net/watch.h); libuv, which has
+ * children and signals, is a descriptor in it, and runs when that is ready or something of it is
+ * under way. So a turn in which libuv has no part makes one system call for its events. */
 struct loop {
     uv_loop_t uv;
-    uv_timer_t timer;
-    uv_prepare_t prepare;
-    uv_check_t check;
-    uv_async_t async;
-    uv_idle_t
-        idle; /* active while something is deferred to the next turn: the poll doesn't wait then */
+    struct watch uv_watch;
+    bool uv_is_due; /* it is ready, or was given something: what it is to watch it adds to its epoll
+                       only when it runs */
+    bool is_stopped;
+    struct watch wake; /* an eventfd */
     struct watches *watches;
     struct wheel wheel;
-    uint64_t armed; /* what `timer` is set to, UINT64_MAX when it is stopped */
     uint64_t now;
     bool now_is_old;
     struct loop_deferred deferred; /* head of a circular list */
@@ -37,6 +40,7 @@ struct loop {
 
 struct uv_loop_s *loop_uv(struct loop *loop)
 {
+    loop->uv_is_due = true;
     return &loop->uv;
 }
 
@@ -77,18 +81,11 @@ void loop_defer(struct loop *loop, struct loop_deferred *deferred)
         append(&loop->deferred, deferred);
 }
 
-static void on_idle(uv_idle_t *idle)
-{
-    /* Being active is all it is for. */
-}
-
 void loop_defer_next(struct loop *loop, struct loop_deferred *deferred)
 {
     if (deferred->next)
         return;
     append(&loop->next, deferred);
-    if (!uv_is_active((uv_handle_t *)&loop->idle))
-        uv_idle_start(&loop->idle, on_idle);
 }
 
 void loop_undefer(struct loop *loop, struct loop_deferred *deferred)
@@ -132,8 +129,12 @@ void loop_post(struct loop *loop, struct loop_message *message)
     *loop->last_message = message;
     loop->last_message = &message->next;
     pthread_mutex_unlock(&loop->mutex);
-    if (was_empty)
-        uv_async_send(&loop->async);
+    if (was_empty) {
+        static const uint64_t one = 1;
+        ssize_t written = write(loop->wake.fd, &one, sizeof one);
+        assert(written == sizeof one); /* only 2^64 of them would not fit */
+        (void)written;
+    }
 }
 
 /* True when there was one. */
@@ -153,41 +154,16 @@ static bool run_messages(struct loop *loop)
     return any;
 }
 
-static void on_async(uv_async_t *async)
+/* Watched by its edges, of which each write makes one: nobody needs to read what was written. */
+static void on_wake(struct watch *watch, uint32_t events)
 {
-    run_messages(async->data);
+    run_messages((struct loop *)(void *)((char *)watch - offsetof(struct loop, wake)));
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_uv_ready(struct watch *watch, uint32_t events)
 {
-    struct loop *loop = timer->data;
-    loop->armed = UINT64_MAX;
-    wheel_advance(&loop->wheel, loop_update_now(loop));
-}
-
-/* Once a turn, however many timers were moved in it: libuv's timer stands for the next slot of the
- * wheel. Its milliseconds are of the same clock as ours, rounded down, so the time is rounded up.
- */
-static void arm_timer(struct loop *loop)
-{
-    uint64_t next = wheel_next(&loop->wheel);
-    if (next == loop->armed)
-        return;
-    loop->armed = next;
-    if (next == UINT64_MAX) {
-        uv_timer_stop(&loop->timer);
-        return;
-    }
-    uint64_t due = next / 1000 + (next % 1000 != 0), now = uv_now(&loop->uv);
-    uv_timer_start(&loop->timer, on_timer, due > now ? due - now : 0, 0);
-}
-
-static void on_prepare(uv_prepare_t *prepare)
-{
-    struct loop *loop = prepare->data;
-    run_deferred(loop);
-    arm_timer(loop);
-    loop->now_is_old = true;
+    struct loop *loop = (struct loop *)(void *)((char *)watch - offsetof(struct loop, uv_watch));
+    loop->uv_is_due = true;
 }
 
 /* What waited for this turn joins what came up in it; it may defer itself again, to the turn after.
@@ -204,35 +180,76 @@ static void take_next(struct loop *loop)
     loop->next.next = loop->next.previous = &loop->next;
 }
 
-static void on_check(uv_check_t *check)
+/* Something was started, or is being closed. */
+static bool uv_has_work(const struct loop *loop)
 {
-    struct loop *loop = check->data;
-    take_next(loop);
-    run_deferred(loop);
-    if (loop->next.next == &loop->next)
-        uv_idle_stop(&loop->idle);
+    return loop->uv_is_due || (uv_loop_alive(&loop->uv) && uv_backend_timeout(&loop->uv) == 0);
 }
 
-/* After uv_loop_init(), none of these fails but for want of descriptors or memory. */
-static int init_handles(struct loop *loop)
+static void run_uv(struct loop *loop)
 {
-    int error = uv_async_init(&loop->uv, &loop->async, on_async);
+    if (!uv_has_work(loop))
+        return;
+    loop->uv_is_due = false;
+    uv_run(&loop->uv, UV_RUN_NOWAIT);
+}
+
+/* Milliseconds until there is something to do without an event; -1: there is nothing. */
+static int time_to_wait(struct loop *loop)
+{
+    if (loop->is_stopped || loop->next.next != &loop->next || uv_has_work(loop))
+        return 0;
+    uint64_t next = wheel_next(&loop->wheel);
+    if (next == UINT64_MAX)
+        return -1;
+    uint64_t now = loop_update_now(loop);
+    uint64_t milliseconds = next > now ? (next - now + 999) / 1000 : 0;
+    return milliseconds < INT_MAX ? (int)milliseconds : INT_MAX;
+}
+
+static void run_timers(struct loop *loop)
+{
+    uint64_t next = wheel_next(&loop->wheel);
+    if (next != UINT64_MAX && next <= loop_update_now(loop))
+        wheel_advance(&loop->wheel, loop->now);
+}
+
+static void run_turn(struct loop *loop)
+{
+    run_timers(loop);
+    run_deferred(loop);
+    int milliseconds = time_to_wait(loop);
+    loop->now_is_old = true;
+    watches_wait(loop->watches, milliseconds);
+    run_uv(loop);
+    take_next(loop);
+    run_deferred(loop);
+}
+
+/* Closes what init_watches() opened. */
+static void close_watches(struct loop *loop)
+{
+    if (loop->wake.fd >= 0)
+        close(loop->wake.fd);
+    watches_free(loop->watches);
+}
+
+static int init_watches(struct loop *loop)
+{
+    loop->wake = (struct watch){.run = on_wake, .fd = -1};
+    loop->uv_watch = (struct watch){.run = on_uv_ready, .fd = -1, .is_level = true};
+    int error = watches_new(&loop->watches);
     if (error < 0)
         return error;
-    error = watches_new(loop, &loop->watches);
-    if (error < 0) {
-        uv_close((uv_handle_t *)&loop->async, NULL);
-        uv_run(&loop->uv, UV_RUN_DEFAULT);
-        return error;
-    }
-    uv_timer_init(&loop->uv, &loop->timer);
-    uv_prepare_init(&loop->uv, &loop->prepare);
-    uv_check_init(&loop->uv, &loop->check);
-    uv_idle_init(&loop->uv, &loop->idle);
-    loop->async.data = loop->timer.data = loop->prepare.data = loop->check.data = loop;
-    uv_prepare_start(&loop->prepare, on_prepare);
-    uv_check_start(&loop->check, on_check);
-    return 0;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    error = fd < 0 ? -errno : watch_add(loop, &loop->wake, fd, EPOLLIN);
+    if (error < 0 && fd >= 0)
+        close(fd);
+    if (error == 0)
+        error = watch_add(loop, &loop->uv_watch, uv_backend_fd(&loop->uv), EPOLLIN);
+    if (error < 0)
+        close_watches(loop);
+    return error;
 }
 
 int loop_new(struct loop **ret_loop)
@@ -248,20 +265,18 @@ int loop_new(struct loop **ret_loop)
         free(loop);
         return error;
     }
+    error = init_watches(loop);
+    if (error < 0) {
+        uv_loop_close(&loop->uv);
+        free(loop);
+        return error;
+    }
     loop->deferred.next = loop->deferred.previous = &loop->deferred;
     loop->next.next = loop->next.previous = &loop->next;
     loop->exits.next = loop->exits.previous = &loop->exits;
     loop->last_message = &loop->first_message;
-    loop->armed = UINT64_MAX;
     pthread_mutex_init(&loop->mutex, NULL);
     wheel_init(&loop->wheel, loop_update_now(loop));
-    error = init_handles(loop);
-    if (error < 0) {
-        uv_loop_close(&loop->uv);
-        pthread_mutex_destroy(&loop->mutex);
-        free(loop);
-        return error;
-    }
     *ret_loop = loop;
     return 0;
 }
@@ -269,12 +284,14 @@ int loop_new(struct loop **ret_loop)
 void loop_run(struct loop *loop)
 {
     loop->now_is_old = true;
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    while (!loop->is_stopped)
+        run_turn(loop);
+    loop->is_stopped = false;
 }
 
 void loop_stop(struct loop *loop)
 {
-    uv_stop(&loop->uv);
+    loop->is_stopped = true;
 }
 
 bool loop_settle(struct loop *loop)
@@ -297,19 +314,11 @@ void loop_free(struct loop *loop)
     }
     take_next(loop);
     run_deferred(loop);
-    uv_close((uv_handle_t *)&loop->timer, NULL);
-    uv_close((uv_handle_t *)&loop->prepare, NULL);
-    uv_close((uv_handle_t *)&loop->check, NULL);
-    uv_close((uv_handle_t *)&loop->idle, NULL);
-    uv_close((uv_handle_t *)&loop->async, NULL);
-    watches_close(loop->watches);
-    do /* a loop_stop() by one of the messages above ends the first run at once */
-        uv_run(&loop->uv, UV_RUN_DEFAULT);
-    while (uv_loop_alive(&loop->uv));
+    uv_run(&loop->uv, UV_RUN_DEFAULT); /* the close callbacks */
     run_deferred(loop);
     int error = uv_loop_close(&loop->uv);
     assert(error == 0); /* somebody left a handle open */
-    watches_free(loop->watches);
+    close_watches(loop);
     pthread_mutex_destroy(&loop->mutex);
     free(loop);
 }

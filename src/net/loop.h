@@ -1,6 +1,7 @@
-/* One thread's event loop: libuv's, with what every user of it here needs.
+/* One thread's event loop: a wait for descriptors, with what every user of it here needs, and libuv
+ * in it for children and signals.
  *
- * A turn of the loop handles timers, then I/O, then posted messages, and last the deferred: work
+ * A turn of the loop handles timers, then I/O and posted messages, and last the deferred: work
  * that is done once a turn however often it was asked for (flushing a tunnel after all that its
  * substreams had to say).
  */
@@ -52,5 +53,6 @@ void loop_undefer(struct loop *loop, struct loop_deferred *deferred);
  */
 void loop_post(struct loop *loop, struct loop_message *message);
 
-/* For src/net only. */
+/* For src/net only: to be called by whoever starts something of libuv's, from its callbacks, too,
+ * for libuv runs only when it is known to have something. */
 struct uv_loop_s *loop_uv(struct loop *loop);

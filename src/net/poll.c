@@ -1,63 +1,66 @@
 #include "net/poll.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
-#include <uv.h>
+
+#include "net/watch.h"
 
 struct poll {
-    uv_poll_t handle; /* its data is the poll */
+    struct watch watch; /* only while something is wanted: else an error would be told for ever */
+    struct loop *loop;
     int fd;
     poll_on_ready *on_ready;
     void *user;
 };
 
-static void handle_closed(uv_handle_t *handle)
+static void tell(struct watch *watch, uint32_t events)
 {
-    free(handle->data);
-}
-
-static void handle_ready(uv_poll_t *handle, int status, int events)
-{
-    struct poll *poll = handle->data;
-    bool failed = status < 0;
-    poll->on_ready(poll->user, poll->fd, failed || (events & UV_READABLE),
-                   failed || (events & UV_WRITABLE));
+    struct poll *poll = (struct poll *)(void *)((char *)watch - offsetof(struct poll, watch));
+    bool failed = events & (EPOLLERR | EPOLLHUP);
+    poll->on_ready(poll->user, poll->fd, failed || (events & EPOLLIN),
+                   failed || (events & EPOLLOUT));
 }
 
 int poll_open(struct loop *loop, int fd, poll_on_ready *on_ready, void *user,
               struct poll **ret_poll)
 {
-    struct poll *poll = calloc(1, sizeof(*poll));
-    if (!poll) {
+    struct poll *poll = calloc(1, sizeof *poll);
+    if (!poll)
         return -ENOMEM;
-    }
-    int status = uv_poll_init(loop_uv(loop), &poll->handle, fd);
-    if (status < 0) {
+    *poll = (struct poll){
+        .watch = {.run = tell, .fd = -1, .is_level = true},
+        .loop = loop,
+        .fd = fd,
+        .on_ready = on_ready,
+        .user = user,
+    };
+    /* tells now what can't be watched at all */
+    int error = watch_add(loop, &poll->watch, fd, 0);
+    if (error < 0) {
         free(poll);
-        return status;
+        return error;
     }
-    poll->handle.data = poll;
-    poll->fd = fd;
-    poll->on_ready = on_ready;
-    poll->user = user;
+    watch_remove(loop, &poll->watch);
     *ret_poll = poll;
     return 0;
 }
 
 void poll_want(struct poll *poll, bool readable, bool writable)
 {
-    int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
-    if (!events) {
-        uv_poll_stop(&poll->handle);
+    uint32_t events = (readable ? EPOLLIN : 0) | (writable ? EPOLLOUT : 0);
+    if (poll->watch.fd >= 0 && poll->watch.events == events)
         return;
-    }
-    /* Can't fail: the descriptor was accepted by uv_poll_init() and is open. */
-    (void)uv_poll_start(&poll->handle, events, handle_ready);
+    watch_remove(poll->loop, &poll->watch);
+    /* For want of kernel memory alone: then the library's own time runs out. */
+    if (events)
+        (void)!watch_add(poll->loop, &poll->watch, poll->fd, events);
 }
 
 void poll_close(struct poll *poll)
 {
-    if (poll) {
-        uv_close((uv_handle_t *)&poll->handle, handle_closed);
-    }
+    if (!poll)
+        return;
+    watch_remove(poll->loop, &poll->watch);
+    free(poll);
 }

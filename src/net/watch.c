@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "net/loop_internal.h"
 
-/* Enough to make the second epoll_wait cheap under load, few enough not to keep timers waiting. */
+/* Few enough not to keep timers waiting. */
 #define BATCH 256
 
 /* A generation tells an event of a closed socket from one of its number's next owner: while a child
@@ -21,8 +20,6 @@ struct entry {
 };
 
 struct watches {
-    uv_poll_t poll;
-    struct loop *loop;
     struct entry *entries; /* by fd */
     int size;
     int epoll;
@@ -39,44 +36,27 @@ static void run_batch(struct watches *watches, const struct epoll_event *events,
     }
 }
 
-static void on_ready(uv_poll_t *poll, int status, int uv_events)
+void watches_wait(struct watches *watches, int milliseconds)
 {
-    struct watches *watches = poll->data;
     struct epoll_event events[BATCH];
-    int count = epoll_wait(watches->epoll, events, BATCH, 0);
+    int count = epoll_wait(watches->epoll, events, BATCH, milliseconds);
     if (count > 0)
         run_batch(watches, events, count);
 }
 
-int watches_new(struct loop *loop, struct watches **ret_watches)
+int watches_new(struct watches **ret_watches)
 {
-    int error;
     struct watches *watches = calloc(1, sizeof *watches);
     if (!watches)
         return -ENOMEM;
-    watches->loop = loop;
-    watches->poll.data = watches;
     watches->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (watches->epoll < 0) {
-        error = -errno;
+        int error = -errno;
         free(watches);
         return error;
     }
-    error = uv_poll_init(loop_uv(loop), &watches->poll, watches->epoll);
-    if (error < 0) {
-        close(watches->epoll);
-        free(watches);
-        return error;
-    }
-    error = uv_poll_start(&watches->poll, UV_READABLE, on_ready);
-    assert(error == 0);
     *ret_watches = watches;
     return 0;
-}
-
-void watches_close(struct watches *watches)
-{
-    uv_close((uv_handle_t *)&watches->poll, NULL);
 }
 
 void watches_free(struct watches *watches)
@@ -103,7 +83,7 @@ static int grow(struct watches *watches, int fd)
 static int control(struct watches *watches, int operation, const struct watch *watch)
 {
     uint64_t generation = watches->entries[watch->fd].generation;
-    struct epoll_event event = {.events = watch->events | EPOLLET,
+    struct epoll_event event = {.events = watch->events | (watch->is_level ? 0 : EPOLLET),
                                 .data.u64 = generation << 32 | (uint32_t)watch->fd};
     return epoll_ctl(watches->epoll, operation, watch->fd, &event) < 0 ? -errno : 0;
 }

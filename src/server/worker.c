@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "net/listening.h"
+#include "net/time_slice.h"
 #include "server/edge_accept.h"
 #include "server/outbound.h"
 #include "server/setup.h"
@@ -298,6 +299,7 @@ void worker_reclaim(struct worker *worker, struct reclaim *reclaim)
 static void *run(void *argument)
 {
     struct worker *worker = argument;
+    time_slice_shorten();
     loop_run(worker->loop);
     return NULL;
 }

@@ -117,7 +117,8 @@ class TokenTest(ApiTest):
         secret, _ = self.server.device_token(login)
         head, claims, signature = login.split(".")
         none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0." + claims + "."
-        for bad in (secret[:-1], secret + "a", "sp_", secret[:10] + "x" + secret[11:], login[:-2],
+        other = secret[:10] + ("y" if secret[10] == "x" else "x") + secret[11:]
+        for bad in (secret[:-1], secret + "a", "sp_", other, login[:-2],
                     f"{head}.{claims}.{signature[::-1]}", none, "eyJ"):
             self.assertFalse(self.connect(bad)[1], bad)
 

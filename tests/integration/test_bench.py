@@ -150,9 +150,9 @@ class Edge(BenchTest):
 
     def test_many(self):
         rows, figures = self.rows("--what", "idle,sockets", "--html", self.path("page.html"))
-        self.assertEqual(list(rows), ["https, 50 idle WebSockets on one tunnel", "http, 2 sockets, an agent each",
+        self.assertEqual(list(rows), ["https, 200 idle WebSockets on one tunnel", "http, 2 sockets, an agent each",
                                       "http, 10 sockets, an agent each", "http, 40 sockets, an agent each"])
-        idle = rows["https, 50 idle WebSockets on one tunnel"]["edge"]
+        idle = rows["https, 200 idle WebSockets on one tunnel"]["edge"]
         self.assertGreater(idle["rss_each_kb"]["median"], 0)
         self.assertGreater(idle["agent_rss_each_kb"]["median"], 0)
         with open(self.path("page.html")) as file:
