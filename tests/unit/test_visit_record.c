@@ -115,6 +115,19 @@ static void test_lines_of_streams(void **state)
                          "bytes_received:0 session_time: 0.000 error=SERVICE_REFUSED");
 }
 
+static void test_small_numbers_of_a_time_have_their_zeroes(void **state)
+{
+    (void)state;
+    char buffer[VISIT_LINE_MAX];
+    struct visit_record record = tcp_visit;
+    record.time = 1609815845006;
+    record.total = 7000;
+    expect_line(&record, "192.0.2.106 [05/Jan/2021:03:04:05 +0000] TCP 200 bytes_sent:8 "
+                         "bytes_received:5 session_time: 0.007");
+    buffer[visit_record_json(&record, buffer)] = 0;
+    assert_non_null(strstr(buffer, "{\"time\":\"2021-01-05T03:04:05.006Z\","));
+}
+
 static void test_access_lines_have_socket_and_owner(void **state)
 {
     (void)state;
@@ -374,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_lines_of_http),
         cmocka_unit_test(test_shares_are_never_negative),
         cmocka_unit_test(test_lines_of_streams),
+        cmocka_unit_test(test_small_numbers_of_a_time_have_their_zeroes),
         cmocka_unit_test(test_access_lines_have_socket_and_owner),
         cmocka_unit_test(test_nothing_breaks_out_of_a_line),
         cmocka_unit_test(test_long_texts_are_cut),
