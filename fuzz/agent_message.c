@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/announce.h"
+#include "streamplex.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -17,7 +18,9 @@ static void check_text(const char *text, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct announce_answer answer;
-    announce_parse((const char *)data, size, &answer);
+    if (!plex_json_check((const char *)data, size)) /* as the engine does */
+        return 0;
+    announce_read((const char *)data, &answer);
     check_text(answer.service, sizeof answer.service);
     check_text(answer.type, sizeof answer.type);
     check_text(answer.hostname, sizeof answer.hostname);

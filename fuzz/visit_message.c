@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "edge/visit_record.h"
+#include "streamplex.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,23 +21,21 @@ static void check_line(const char *line, size_t length)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char buffer[VISIT_LINE_MAX];
-    struct visit_message *message = visit_message_parse((const char *)data, size);
-    if (!message)
+    struct visit_message message, again;
+    if (!plex_json_check((const char *)data, size)) /* as the engine does */
         return 0;
-    struct visit_record *record = visit_message_record(message);
-    record->service_time = size;
-    check_line(buffer, visit_record_line(record, buffer));
-    check_line(buffer, visit_record_access_line(record, buffer));
-    size_t length = visit_record_json(record, buffer);
+    if (!visit_message_read((const char *)data, &message))
+        return 0;
+    message.record.service_time = size;
+    check_line(buffer, visit_record_line(&message.record, buffer));
+    check_line(buffer, visit_record_access_line(&message.record, buffer));
+    size_t length = visit_record_json(&message.record, buffer);
     if (length == 0 || length >= VISIT_LINE_MAX)
         abort();
-    length = visit_record_message(record, buffer);
-    if (length == 0 || length > 1000)
+    length = visit_record_message(&message.record, buffer);
+    if (length == 0 || length > 1000 || !plex_json_check(buffer, length))
         abort();
-    struct visit_message *again = visit_message_parse(buffer, length);
-    if (!again || visit_message_record(again)->total != record->total)
+    if (!visit_message_read(buffer, &again) || again.record.total != message.record.total)
         abort();
-    visit_message_free(again);
-    visit_message_free(message);
     return 0;
 }

@@ -227,7 +227,7 @@ struct plex_callbacks {
 
     /* Both, feature inbound: a message of the peer's on channel 0 that isn't the engine's own
      * (§8.8); json is the text of its `object`, at most max_json bytes, checked as all JSON is, not
-     * NUL-terminated. May be NULL: such messages are ignored. */
+     * NUL-terminated: plex_json_read() reads it. May be NULL: such messages are ignored. */
     void (*on_message)(struct plex_session *session, const char *json, size_t length);
     /* Both, feature inbound: writes the JSON text of one message's `object`, at most `capacity`
      * bytes (never less than 960, never more than the peer takes), and returns its length; 0: none
@@ -402,3 +402,26 @@ enum plex_kind plex_substream_kind(const struct plex_substream *substream);
 /* Data payload both ways, in bytes. */
 void plex_substream_bytes(const struct plex_substream *substream, uint64_t *ret_in,
                           uint64_t *ret_out);
+
+/* --- Reading messages --- */
+
+/* What on_message brings is read in place, without memory of its own. A value is a pointer into the
+ * text, and lives as long as the text does. Only texts that the engine has handed out, or that
+ * plex_json_check() accepted, may be read: no function but that one looks for their end. A missing
+ * value is NULL, which every reader takes as "not of my type". */
+
+/* True for exactly one object as RFC 8259 writes it, in UTF-8, without NUL (not as an escape
+ * either), lone surrogates or deeper nesting than §3.1 allows, and with nothing but white space
+ * around it. */
+bool plex_json_check(const char *text, size_t length);
+/* The values of an object's keys, NULL for those that aren't there. keys are texts with their NUL
+ * one after the other, the last followed by an empty one ("service\0status\0"); ret_values has room
+ * for as many. Returns the object's end; NULL when one of the keys is there twice, as its two
+ * readers might choose differently, or when it isn't an object. */
+const char *plex_json_read(const char *object, const char *keys,
+                           const char **ret_values) PLEX_MUST_USE;
+/* Copies a string with its NUL and returns its whole length, which may be more than fitted (then it
+ * is cut at a character's border); -1 when value isn't a string. capacity: at least 1. */
+int plex_json_copy(const char *value, char *buffer, size_t capacity);
+/* A number without fraction and exponent, from 0 to `most`, which is at most 2^63-1. */
+bool plex_json_whole(const char *value, uint64_t most, uint64_t *ret_number) PLEX_MUST_USE;

@@ -54,10 +54,8 @@ static int read_terms(const char *value, uint32_t newest, struct plex_terms *ret
     struct plex_terms terms = {.present = true, .window = 65536};
     if (*value != '{')
         return PLEX_TUNNEL_EXTENSION;
-    int r =
-        plex_json_read(value, "version\0features\0window\0max_json\0max_substreams\0", keys.all);
-    if (r < 0)
-        return r;
+    if (!plex_json_read(value, "version\0features\0window\0max_json\0max_substreams\0", keys.all))
+        return PLEX_TUNNEL_JSON;
     if (!keys.version || !read_number(keys.version, 1, newest, &version) ||
         !read_features(keys.features, &terms.features) ||
         !read_number(keys.window, PLEX_WINDOW_MIN, PLEX_WINDOW_MAX, &terms.window) ||
@@ -136,19 +134,33 @@ static int answer_message(struct plex_session *session, const char *authed, cons
     return 0;
 }
 
+/* Do messages of the host's own come on this tunnel? */
+static bool has_messages(const struct plex_session *session)
+{
+    return PLEX_HAS_MESSAGES && session->features & PLEX_INBOUND_OPENS &&
+           session->config->callbacks->on_message;
+}
+
 int plex_auth_message(struct plex_session *session, const char *object)
 {
     union {
-        const char *all[3];
+        const char *all[4];
         struct {
-            const char *token, *authed, *terms;
+            const char *token, *authed, *terms, *error;
         };
     } keys;
-    int r = plex_json_read(object, "token\0authed\0streamplex\0", keys.all);
-    if (r < 0)
-        return r;
-    if (PLEX_HAS_MESSAGES && !keys.token && !keys.authed)
-        return plex_message_own(session, object);
+    bool messages = has_messages(session);
+    /* All in one walk: a host's message is long, and there may be thousands of them a second. */
+    const char *end = plex_json_read(
+        object, messages ? "token\0authed\0streamplex\0error\0" : "token\0authed\0streamplex\0",
+        keys.all);
+    if (!end)
+        return PLEX_TUNNEL_JSON;
+    if (messages && !keys.token && !keys.authed) {
+        if (!keys.error)
+            session->config->callbacks->on_message(session, object, (size_t)(end - object));
+        return 0;
+    }
     if (plex_is_server(session))
         return keys.token ? token_message(session, keys.token, keys.terms) : 0;
     return keys.authed ? answer_message(session, keys.authed, keys.terms) : 0;

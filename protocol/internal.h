@@ -296,8 +296,6 @@ bool plex_feed_in_frame(const struct plex_session *session);
 /* message.c: 0 or the tunnel's fault. */
 int plex_message_tunnel(struct plex_session *session, const char *text, size_t length);
 int plex_message_substream(struct plex_substream *substream, const char *text);
-/* The host's own message, whose object this is. */
-int plex_message_own(struct plex_session *session, const char *object);
 /* The host's messages, as many as there is room for. */
 void plex_message_write(struct plex_session *session, struct plex_writer *writer);
 

@@ -1,7 +1,7 @@
 /* A strict check of a JSON text, and readers for checked texts. */
 #include "json.h"
 
-#include "streamplex.h"
+#include "internal.h"
 
 #include <string.h>
 
@@ -93,13 +93,11 @@ static const char *check_string(const char *at, const char *end)
     for (at++; at && at < end;) {
         if (*at == '"')
             return at + 1;
-        if ((uint8_t)*at < 0x20)
-            return NULL;
         if (*at == '\\') {
             at = check_escape(at + 1, end);
             continue;
         }
-        unsigned size = plex_json_utf8(at, end);
+        unsigned size = (uint8_t)*at < ' ' ? 0 : plex_json_utf8(at, end);
         if (!size)
             return NULL;
         at += size;
@@ -219,45 +217,51 @@ bool plex_json_check(const char *text, size_t length)
 /* From here on texts are known to be good: every loop ends, since every string and container does.
  */
 
+/* Outside of strings nothing else is as low. */
 static const char *blank(const char *at)
 {
-    while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
+    while ((uint8_t)*at <= ' ')
         at++;
     return at;
-}
-
-const char *plex_json_top(const char *text)
-{
-    return blank(text);
 }
 
 static const char *skip_string(const char *at)
 {
-    for (at++; *at != '"'; at++)
-        if (*at == '\\')
+    for (at++;; at += 2) {
+        while (*at != '"' && *at != '\\')
             at++;
-    return at + 1;
+        if (*at == '"')
+            return at + 1;
+    }
+}
+
+/* Of a number or a word, which go on until a delimiter: a container's text always has one. */
+static const char *skip_word(const char *at)
+{
+    while ((uint8_t)*at > ' ' && *at != ',' && *at != '}' && *at != ']')
+        at++;
+    return at;
 }
 
 const char *plex_json_end(const char *value)
 {
-    const char *at = value;
     unsigned depth = 0;
     do {
-        if (*at == '"') {
-            at = skip_string(at);
+        char c = *value;
+        if (c == '"') {
+            value = skip_string(value);
             continue;
         }
-        if (*at == '{' || *at == '[')
+        c |= 0x20; /* [ becomes {, and ] becomes } */
+        if (c == '{')
             depth++;
-        else if (*at == '}' || *at == ']')
+        else if (c == '}')
             depth--;
-        at++;
-        /* The rest of a number or a word goes on until a delimiter, which a container's text always
-         * has. */
-    } while (depth ||
-             (!strchr(",}] \t\n\r", *at) && at[-1] != '"' && at[-1] != '}' && at[-1] != ']'));
-    return at;
+        else if (!depth)
+            return skip_word(value);
+        value++;
+    } while (depth);
+    return value;
 }
 
 const char *plex_json_first(const char *value)
@@ -274,17 +278,11 @@ const char *plex_json_next(const char *element)
     return *element == ',' ? blank(element + 1) : NULL;
 }
 
-/* Decodes the character at *at of a string, moves on, and returns its bytes; 0 at the closing
- * quote. */
-static unsigned decode(const char **at, char bytes[4])
+/* Decodes the escape at *at of a string, moves on, and returns its bytes. */
+static unsigned unescape(const char **at, char bytes[4])
 {
     static const char letters[] = "bfnrt", meant[] = "\b\f\n\r\t";
     const char *from = *at;
-    unsigned size = *from == '"' ? 0 : plex_json_utf8(from, from + 4);
-    memcpy(bytes, from, size);
-    *at = from + size;
-    if (*from != '\\')
-        return size;
     *at = from + 2;
     if (from[1] != 'u') {
         const char *letter = strchr(letters, from[1]);
@@ -297,7 +295,7 @@ static unsigned decode(const char **at, char bytes[4])
         code = 0x10000 + ((code & 0x3ff) << 10) + ((uint32_t)hex4(from + 8, from + 12) & 0x3ff);
         *at = from + 12;
     }
-    size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    unsigned size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
     for (unsigned i = size; --i; code >>= 6)
         bytes[i] = (char)(0x80 | (code & 0x3f));
     bytes[0] = (char)(size > 1 ? 0xf00u >> size | code : code); /* 0xc0, 0xe0, 0xf0 */
@@ -311,54 +309,76 @@ bool plex_json_is_string(const char *value)
 
 bool plex_json_equals(const char *value, const char *text)
 {
-    char bytes[4];
     if (!plex_json_is_string(value))
         return false;
-    value++;
-    for (unsigned size; (size = decode(&value, bytes)); text += size)
+    for (value++; *value != '"';) {
+        char bytes[4];
+        if (*value != '\\') {
+            if (*value++ != *text++)
+                return false;
+            continue;
+        }
+        unsigned size = unescape(&value, bytes);
         if (strncmp(text, bytes, size))
             return false;
+        text += size;
+    }
     return !*text;
 }
 
 int plex_json_copy(const char *value, char *buffer, size_t capacity)
 {
-    char bytes[4];
-    size_t length = 0, kept = 0;
+    size_t length = 0, kept;
     if (!plex_json_is_string(value))
         return -1;
-    value++;
-    for (unsigned size; (size = decode(&value, bytes)); length += size)
-        if (kept == length && length + size < capacity) {
-            memcpy(buffer + kept, bytes, size);
-            kept += size;
-        }
+    for (value++; *value != '"';) {
+        char bytes[4] = {*value};
+        unsigned size = *value == '\\' ? unescape(&value, bytes) : (value++, 1);
+        for (unsigned i = 0; i < size; i++, length++)
+            if (length < capacity)
+                buffer[length] = bytes[i];
+    }
+    /* Where the NUL is to stand there may be a byte: never one within a character. */
+    kept = length < capacity ? length : capacity - 1;
+    while (kept < length && (buffer[kept] & 0xc0) == 0x80)
+        kept--;
     buffer[kept] = 0;
     return (int)length;
 }
 
-int plex_json_read(const char *value, const char *keys, const char **ret_values)
+const char *plex_json_read(const char *object, const char *keys, const char **ret_values)
 {
-    const char **found = ret_values;
-    if (!value || *value != '{')
-        return PLEX_TUNNEL_JSON;
-    for (const char *key = keys; *key; key += strlen(key) + 1)
+    const char **found = ret_values, *key;
+    if (!object || *(object = blank(object)) != '{')
+        return NULL;
+    for (key = keys; *key; key += strlen(key) + 1)
         *found++ = NULL;
     /* Once through the members, however many keys: the walk over a long value is what costs. */
-    for (const char *at = plex_json_first(value); at; at = plex_json_next(at)) {
+    const char *at = blank(object + 1);
+    while (*at != '}') {
         const char *name = at;
         at = blank(blank(skip_string(at)) + 1);
-        found = ret_values;
-        for (const char *key = keys; *key; key += strlen(key) + 1, found++) {
-            if (!plex_json_equals(name, key))
-                continue;
+        /* Members mostly come in the keys' order, which long messages make worth a try. */
+        if (!PLEX_HAS_MESSAGES || !plex_json_equals(name, key))
+            for (key = keys, found = ret_values; *key && !plex_json_equals(name, key); found++)
+                key += strlen(key) + 1;
+        if (*key) {
             if (*found)
-                return PLEX_TUNNEL_JSON;
-            *found = at;
-            break;
+                return NULL;
+            *found++ = at;
+            key += strlen(key) + 1;
         }
+        at = blank(plex_json_end(at));
+        if (*at == ',')
+            at = blank(at + 1);
     }
-    return 0;
+    return at + 1;
+}
+
+/* Digits only, and all of them. */
+static bool is_whole(const char *first, const char *end)
+{
+    return end > first && !is_digit(*end) && *end != '.' && (*end | 0x20) != 'e';
 }
 
 bool plex_json_integer(const char *value, uint32_t *ret_number)
@@ -370,9 +390,22 @@ bool plex_json_integer(const char *value, uint32_t *ret_number)
     uint32_t number = 0;
     for (; is_digit(*at) && number <= INT32_MAX / 10; at++)
         number = number * 10 + (uint32_t)(*at - '0');
-    /* Digits only, and all of them. */
-    if (at == value + negative || is_digit(*at) || *at == '.' || (*at | 0x20) == 'e' ||
-        number > (negative ? 0 : INT32_MAX))
+    if (!is_whole(value + negative, at) || number > (negative ? 0 : INT32_MAX))
+        return false;
+    *ret_number = number;
+    return true;
+}
+
+bool plex_json_whole(const char *value, uint64_t most, uint64_t *ret_number)
+{
+    if (!value)
+        return false;
+    bool negative = *value == '-';
+    const char *at = value + negative;
+    uint64_t number = 0;
+    for (; is_digit(*at) && number <= INT64_MAX / 10; at++)
+        number = number * 10 + (uint64_t)(*at - '0');
+    if (!is_whole(value + negative, at) || number > (negative ? 0 : most))
         return false;
     *ret_number = number;
     return true;

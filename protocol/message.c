@@ -79,8 +79,7 @@ static int stream_message(struct plex_session *session, const union tunnel_keys 
 int plex_message_tunnel(struct plex_session *session, const char *text, size_t length)
 {
     union tunnel_keys keys;
-    if (plex_json_read(plex_json_top(text), "type\0object\0sock\0name\0service\0visitor\0",
-                       keys.all) < 0 ||
+    if (!plex_json_read(text, "type\0object\0sock\0name\0service\0visitor\0", keys.all) ||
         !plex_json_is_string(keys.type))
         return PLEX_TUNNEL_JSON;
     if (plex_json_equals(keys.type, "stream"))
@@ -136,7 +135,7 @@ static int event_told(struct plex_substream *substream, int event, const char *a
     const char *value = NULL, *text = NULL;
     const struct plex_session *session = substream->session;
     if (event == PLEX_EVENT_CONNECT && session->v1 && argument && *argument == '{') {
-        if (plex_json_read(argument, "address\0", &value) < 0)
+        if (!plex_json_read(argument, "address\0", &value))
             return PLEX_TUNNEL_JSON;
         if (short_string(value, address, sizeof address))
             text = address;
@@ -199,7 +198,7 @@ static int error_event(struct plex_substream *substream, const union event_keys 
 int plex_message_substream(struct plex_substream *substream, const char *text)
 {
     union event_keys keys;
-    if (plex_json_read(plex_json_top(text), "event\0emitArgs\0message\0code\0", keys.all) < 0 ||
+    if (!plex_json_read(text, "event\0emitArgs\0message\0code\0", keys.all) ||
         !plex_json_is_string(keys.event))
         return PLEX_TUNNEL_JSON;
     if (plex_json_equals(keys.event, "custom"))
@@ -212,19 +211,6 @@ int plex_message_substream(struct plex_substream *substream, const char *text)
         substream->marks |= SUB_IN_END;
         substream->session->config->callbacks->on_end(substream);
     }
-    return 0;
-}
-
-int plex_message_own(struct plex_session *session, const char *object)
-{
-    const struct plex_callbacks *callbacks = session->config->callbacks;
-    const char *error;
-    if (!PLEX_HAS_MESSAGES || !(session->features & PLEX_INBOUND_OPENS) || !callbacks->on_message)
-        return 0;
-    int r = plex_json_read(object, "error\0", &error);
-    if (r < 0 || error)
-        return r;
-    callbacks->on_message(session, object, (size_t)(plex_json_end(object) - object));
     return 0;
 }
 

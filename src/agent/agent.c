@@ -192,10 +192,9 @@ static size_t on_message_pull(void *user, char *buffer, size_t capacity)
 
 /* --- Visits --- */
 
-static void on_visit(struct agent *agent, uint64_t tunnel, struct visit_message *message)
+static void on_visit(struct agent *agent, uint64_t tunnel, struct visit_record *record)
 {
     char line[VISIT_LINE_MAX];
-    struct visit_record *record = visit_message_record(message);
     record->service_time = service_times_find(arrivals_times(agent->arrivals), tunnel,
                                               record->substream, loop_now(agent->loop));
     size_t size = agent->request->settings.json ? visit_record_json(record, line)
@@ -206,16 +205,15 @@ static void on_visit(struct agent *agent, uint64_t tunnel, struct visit_message 
 static void on_message(void *user, uint64_t tunnel, const char *json, size_t length)
 {
     struct agent *agent = user;
+    struct visit_message visit;
     struct announce_answer answer;
 
-    /* First what comes thousands of times a second, so that it is parsed once. */
-    struct visit_message *visit = visit_message_parse(json, length);
-    if (visit) {
-        on_visit(agent, tunnel, visit);
-        visit_message_free(visit);
+    /* First what comes thousands of times a second. */
+    if (visit_message_read(json, &visit)) {
+        on_visit(agent, tunnel, &visit.record);
         return;
     }
-    announce_parse(json, length, &answer);
+    announce_read(json, &answer);
     if (answer.kind == ANNOUNCE_REGISTERED)
         on_registered(agent, &answer);
     else if (answer.kind == ANNOUNCE_REFUSED)

@@ -1,9 +1,10 @@
 #include "agent/announce.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "streamplex.h"
 
 static int add_text(json_t *object, const char *key, const char *text)
 {
@@ -40,58 +41,72 @@ size_t announce_register(const struct service *service, const char *instance, ch
 }
 
 /* False: there is no such text. */
-static bool copy_text(const json_t *object, const char *key, char *buffer, size_t size)
+static bool copy_text(const char *value, char *buffer, size_t size)
 {
-    const char *text = json_string_value(json_object_get(object, key));
-
-    if (!text)
+    if (plex_json_copy(value, buffer, size) < 0)
         return false;
-    size_t length = strnlen(text, size - 1);
-    while (text[length] && length && ((unsigned char)text[length] & 0xc0) == 0x80)
-        length--; /* never half of a character */
-    for (size_t i = 0; i < length; i++)
-        buffer[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
-    buffer[length] = '\0';
+    for (; *buffer; buffer++)
+        if ((unsigned char)*buffer < ' ' || *buffer == 0x7f)
+            *buffer = '?';
     return true;
 }
 
-static bool read_registered(const json_t *object, struct announce_answer *answer)
+static bool read_registered(const char *object, struct announce_answer *answer)
 {
-    json_int_t port = json_integer_value(json_object_get(object, "port"));
+    union {
+        const char *all[5];
+        struct {
+            const char *service, *type, *hostname, *port, *url;
+        };
+    } values;
+    uint64_t port;
 
-    if (!copy_text(object, "service", answer->service, sizeof answer->service) ||
-        !copy_text(object, "url", answer->url, sizeof answer->url))
+    if (!plex_json_read(object, "service\0type\0hostname\0port\0url\0", values.all) ||
+        !copy_text(values.service, answer->service, sizeof answer->service) ||
+        !copy_text(values.url, answer->url, sizeof answer->url))
         return false;
-    copy_text(object, "type", answer->type, sizeof answer->type);
-    copy_text(object, "hostname", answer->hostname, sizeof answer->hostname);
-    if (port > 0 && port <= UINT16_MAX)
+    copy_text(values.type, answer->type, sizeof answer->type);
+    copy_text(values.hostname, answer->hostname, sizeof answer->hostname);
+    if (plex_json_whole(values.port, UINT16_MAX, &port))
         answer->port = (uint16_t)port;
     return true;
 }
 
-static bool read_refused(const json_t *object, struct announce_answer *answer)
+static bool read_refused(const char *object, struct announce_answer *answer)
 {
-    if (!copy_text(object, "code", answer->code, sizeof answer->code))
+    union {
+        const char *all[3];
+        struct {
+            const char *service, *code, *message;
+        };
+    } values;
+
+    if (!plex_json_read(object, "service\0code\0message\0", values.all) ||
+        !copy_text(values.code, answer->code, sizeof answer->code))
         return false;
-    copy_text(object, "service", answer->service, sizeof answer->service);
-    if (!copy_text(object, "message", answer->message, sizeof answer->message))
+    copy_text(values.service, answer->service, sizeof answer->service);
+    if (!copy_text(values.message, answer->message, sizeof answer->message))
         snprintf(answer->message, sizeof answer->message, "%s", answer->code);
     return true;
 }
 
-void announce_parse(const char *json, size_t length, struct announce_answer *ret_answer)
+void announce_read(const char *json, struct announce_answer *ret_answer)
 {
-    json_t *message = json_loadb(json, length, 0, NULL), *object;
+    union {
+        const char *all[2];
+        struct {
+            const char *registered, *refused;
+        };
+    } kinds;
 
     *ret_answer = (struct announce_answer){.kind = ANNOUNCE_OTHER};
-    if ((object = json_object_get(message, "registered"))) {
-        if (read_registered(object, ret_answer))
+    if (!plex_json_read(json, "registered\0refused\0", kinds.all))
+        return;
+    if (kinds.registered) {
+        if (read_registered(kinds.registered, ret_answer))
             ret_answer->kind = ANNOUNCE_REGISTERED;
-    } else if ((object = json_object_get(message, "refused"))) {
-        if (read_refused(object, ret_answer))
+    } else if (kinds.refused) {
+        if (read_refused(kinds.refused, ret_answer))
             ret_answer->kind = ANNOUNCE_REFUSED;
-    } else if (json_is_object(json_object_get(message, "visit"))) {
-        ret_answer->kind = ANNOUNCE_VISIT;
     }
-    json_decref(message);
 }

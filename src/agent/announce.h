@@ -18,7 +18,6 @@ enum announce_kind {
     ANNOUNCE_OTHER,      /* nothing that we know: to be ignored */
     ANNOUNCE_REGISTERED, /* the service is online */
     ANNOUNCE_REFUSED,
-    ANNOUNCE_VISIT, /* for visit_message_parse() */
 };
 
 /* What the server answered. Texts that are too long are cut; control characters are replaced, for
@@ -33,6 +32,6 @@ struct announce_answer {
     char code[64], message[512]; /* ANNOUNCE_REFUSED */
 };
 
-/* json: the text of an object, as on_message brings it. What doesn't say what its kind needs is
- * ANNOUNCE_OTHER. */
-void announce_parse(const char *json, size_t length, struct announce_answer *ret_answer);
+/* json: a text that the engine handed out (on_message) or plex_json_check() accepted. What doesn't
+ * say what its kind needs is ANNOUNCE_OTHER. */
+void announce_read(const char *json, struct announce_answer *ret_answer);

@@ -24,6 +24,8 @@ static bool write_lines(const struct live_log *log)
 
 static void flush(struct live_log *log)
 {
+    loop_undefer(log->loop, &log->flush);
+    timer_stop(&log->pause);
     if (!log->size)
         return;
     if (!write_lines(log)) {
@@ -35,6 +37,7 @@ static void flush(struct live_log *log)
         log->missed = 0;
     }
     log->size = log->lines = 0;
+    log->written_at = loop_now(log->loop);
 }
 
 static void run_flush(struct loop_deferred *deferred)
@@ -42,15 +45,31 @@ static void run_flush(struct loop_deferred *deferred)
     flush((struct live_log *)(void *)((char *)deferred - offsetof(struct live_log, flush)));
 }
 
+static void run_pause(struct timer *timer)
+{
+    flush((struct live_log *)(void *)((char *)timer - offsetof(struct live_log, pause)));
+}
+
 void live_log_init(struct live_log *log, struct loop *loop, int fd)
 {
     *log = (struct live_log){.fd = fd, .loop = loop, .flush.run = run_flush};
+    timer_init(&log->pause, loop, run_pause);
 }
 
 void live_log_deinit(struct live_log *log)
 {
-    loop_undefer(log->loop, &log->flush);
     flush(log);
+}
+
+/* The first line in the buffer says when all of it goes. */
+static void schedule(struct live_log *log)
+{
+    uint64_t due = log->written_at + LIVE_LOG_PAUSE;
+
+    if (!log->written_at || due <= loop_now(log->loop))
+        loop_defer(log->loop, &log->flush);
+    else
+        timer_start(&log->pause, due);
 }
 
 void live_log_line(struct live_log *log, const char *line, size_t length)
@@ -59,9 +78,10 @@ void live_log_line(struct live_log *log, const char *line, size_t length)
         length = sizeof log->buffer - 1;
     if (length + 1 > sizeof log->buffer - log->size)
         flush(log);
+    if (!log->size)
+        schedule(log);
     memcpy(log->buffer + log->size, line, length);
     log->size += length;
     log->buffer[log->size++] = '\n';
     log->lines++;
-    loop_defer(log->loop, &log->flush);
 }

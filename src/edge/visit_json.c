@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "base/utf8.h"
 
 #define MESSAGE_MAX 1000 /* STREAMPLEX.md 8.8 */
@@ -102,27 +103,34 @@ static void add_text(struct json_line *line, const char *key, const char *text)
 
 static void add_number(struct json_line *line, const char *key, uint64_t number)
 {
-    char digits[24], *at = digits + sizeof digits;
+    char digits[TEXT_DIGITS_MAX];
     if (number > INT64_MAX)
         number = INT64_MAX;
-    do
-        *--at = (char)('0' + number % 10);
-    while (number /= 10);
     put_key(line, key);
-    put(line, at, (size_t)(digits + sizeof digits - at));
+    put(line, digits, text_put_number(number, 1, digits));
 }
 
 static void add_time(struct json_line *line, uint64_t milliseconds)
 {
-    char text[64];
     struct tm when = {.tm_mday = 1, .tm_year = 70};
     time_t seconds = (time_t)(milliseconds / 1000);
     gmtime_r(&seconds, &when);
-    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", when.tm_year + 1900,
-             when.tm_mon + 1, when.tm_mday, when.tm_hour, when.tm_min, when.tm_sec,
-             (unsigned)(milliseconds % 1000));
+    const struct {
+        const char *before;
+        unsigned number, digits;
+    } parts[] = {
+        {"\"", (unsigned)when.tm_year + 1900, 4},  {"-", (unsigned)when.tm_mon + 1, 2},
+        {"-", (unsigned)when.tm_mday, 2},          {"T", (unsigned)when.tm_hour, 2},
+        {":", (unsigned)when.tm_min, 2},           {":", (unsigned)when.tm_sec, 2},
+        {".", (unsigned)(milliseconds % 1000), 3},
+    };
     put_key(line, "time");
-    put_text(line, text);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        char digits[TEXT_DIGITS_MAX];
+        put(line, parts[i].before, 1);
+        put(line, digits, text_put_number(parts[i].number, parts[i].digits, digits));
+    }
+    put(line, "Z\"", 2);
 }
 
 static void add_texts(struct json_line *line, const struct visit_record *record, bool is_message)

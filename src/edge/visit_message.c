@@ -1,34 +1,50 @@
-/* The agent's end of a `visit` message. */
+/* The agent's end of a `visit` message: read in place, for it comes with every visit. */
 #include "edge/visit_record.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
+#include "streamplex.h"
 
 #define TIME_MAX 253402300799999 /* the end of the year 9999 */
 
-struct visit_message {
-    json_t *whole; /* owns the texts */
-    struct visit_record record;
+/* What a visit may have, in the order in which it is written. */
+#define VISIT_KEYS                                                                                 \
+    "time\0service\0type\0visitor\0method\0target\0version\0referer\0user_agent\0status\0"         \
+    "error\0bytes_in\0bytes_out\0total_us\0answer_us\0substream\0"
+union visit_values {
+    const char *all[16];
+    struct {
+        const char *time, *service, *type, *visitor, *method, *target, *version, *referer,
+            *user_agent, *status, *error, *bytes_in, *bytes_out, *total, *answer, *substream;
+    };
 };
 
-/* A text that may be missing: "" then. False when it is something else. */
-static bool read_text(const json_t *object, const char *key, const char **ret_text)
+/* What is left of a message's texts. */
+struct room {
+    char *at;
+    size_t size;
+};
+
+/* A text that may be missing: "" then. False when it is something else, or too long. */
+static bool read_text(const char *value, struct room *room, const char **ret_text)
 {
-    const json_t *value = json_object_get(object, key);
-    *ret_text = value ? json_string_value(value) : "";
-    return *ret_text;
+    *ret_text = "";
+    if (!value)
+        return true;
+    int length = room->size ? plex_json_copy(value, room->at, room->size) : -1;
+    if (length < 0 || (size_t)length >= room->size)
+        return false;
+    *ret_text = room->at;
+    room->at += length + 1;
+    room->size -= (size_t)length + 1;
+    return true;
 }
 
-static bool read_number(const json_t *object, const char *key, uint64_t most, uint64_t *ret_number)
+/* A number that may be missing: 0 then. */
+static bool read_number(const char *value, uint64_t most, uint64_t *ret_number)
 {
-    const json_t *value = json_object_get(object, key);
-    json_int_t number = json_integer_value(value);
-    if ((value && !json_is_integer(value)) || number < 0 || (uint64_t)number > most)
-        return false;
-    *ret_number = (uint64_t)number;
-    return true;
+    *ret_number = 0;
+    return !value || plex_json_whole(value, most, ret_number);
 }
 
 static bool is_type(const char *type)
@@ -40,61 +56,45 @@ static bool is_type(const char *type)
     return false;
 }
 
-static bool read_texts(const json_t *object, struct visit_record *record)
+static bool read_texts(const union visit_values *values, struct visit_message *message)
 {
+    struct visit_record *record = &message->record;
+    struct room room = {message->texts, sizeof message->texts};
     record->socket = record->owner = "";
-    return read_text(object, "service", &record->service) &&
-           read_text(object, "type", &record->type) &&
-           read_text(object, "visitor", &record->visitor) &&
-           read_text(object, "method", &record->method) &&
-           read_text(object, "target", &record->target) &&
-           read_text(object, "version", &record->version) &&
-           read_text(object, "referer", &record->referer) &&
-           read_text(object, "user_agent", &record->user_agent) &&
-           read_text(object, "error", &record->error) && *record->service && *record->visitor &&
-           is_type(record->type);
+    return read_text(values->service, &room, &record->service) &&
+           read_text(values->type, &room, &record->type) &&
+           read_text(values->visitor, &room, &record->visitor) &&
+           read_text(values->method, &room, &record->method) &&
+           read_text(values->target, &room, &record->target) &&
+           read_text(values->version, &room, &record->version) &&
+           read_text(values->referer, &room, &record->referer) &&
+           read_text(values->user_agent, &room, &record->user_agent) &&
+           read_text(values->error, &room, &record->error) && *record->service &&
+           *record->visitor && is_type(record->type);
 }
 
-static bool read_numbers(const json_t *object, struct visit_record *record)
+static bool read_numbers(const union visit_values *values, struct visit_record *record)
 {
     uint64_t status, substream;
-    if (!read_number(object, "time", TIME_MAX, &record->time) ||
-        !read_number(object, "status", 999, &status) ||
-        !read_number(object, "bytes_in", INT64_MAX, &record->bytes_in) ||
-        !read_number(object, "bytes_out", INT64_MAX, &record->bytes_out) ||
-        !read_number(object, "total_us", INT64_MAX, &record->total) ||
-        !read_number(object, "answer_us", INT64_MAX, &record->answer) ||
-        !read_number(object, "substream", UINT16_MAX, &substream))
+    if (!read_number(values->time, TIME_MAX, &record->time) ||
+        !read_number(values->status, 999, &status) ||
+        !read_number(values->bytes_in, INT64_MAX, &record->bytes_in) ||
+        !read_number(values->bytes_out, INT64_MAX, &record->bytes_out) ||
+        !read_number(values->total, INT64_MAX, &record->total) ||
+        !read_number(values->answer, INT64_MAX, &record->answer) ||
+        !read_number(values->substream, UINT16_MAX, &substream))
         return false;
     record->status = (int)status;
     record->substream = (uint16_t)substream;
+    record->service_time = 0;
     return true;
 }
 
-struct visit_message *visit_message_parse(const char *json, size_t length)
+bool visit_message_read(const char *json, struct visit_message *ret_message)
 {
-    struct visit_message *message = calloc(1, sizeof *message);
-    if (!message)
-        return NULL;
-    message->whole = json_loadb(json, length, JSON_REJECT_DUPLICATES, NULL);
-    const json_t *visit = json_object_get(message->whole, "visit");
-    if (!json_is_object(visit) || !read_texts(visit, &message->record) ||
-        !read_numbers(visit, &message->record)) {
-        visit_message_free(message);
-        return NULL;
-    }
-    return message;
-}
-
-struct visit_record *visit_message_record(struct visit_message *message)
-{
-    return &message->record;
-}
-
-void visit_message_free(struct visit_message *message)
-{
-    if (!message)
-        return;
-    json_decref(message->whole);
-    free(message);
+    const char *visit;
+    union visit_values values;
+    return plex_json_read(json, "visit\0", &visit) &&
+           plex_json_read(visit, VISIT_KEYS, values.all) && read_texts(&values, ret_message) &&
+           read_numbers(&values, &ret_message->record);
 }

@@ -1,11 +1,10 @@
 #include "edge/visit_record.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "base/utf8.h"
 
 /* How much of a line each text may take. Together with what stands between them they stay under
@@ -24,18 +23,26 @@ struct line {
     size_t used;
 };
 
-static void put(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct line *line, const char *format, ...)
+/* Not by printf: a line is written with every visit. */
+static void put_bytes(struct line *line, const char *bytes, size_t length)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    int length =
-        vsnprintf(line->bytes + line->used, VISIT_LINE_MAX - line->used, format, arguments);
-    va_end(arguments);
-    line->used += (size_t)length;
-    if (line->used > VISIT_LINE_MAX - 1)
-        line->used = VISIT_LINE_MAX - 1;
+    size_t room = VISIT_LINE_MAX - 1 - line->used;
+    if (length > room)
+        length = room;
+    memcpy(line->bytes + line->used, bytes, length);
+    line->used += length;
+}
+
+static void put(struct line *line, const char *text)
+{
+    put_bytes(line, text, strlen(text));
+}
+
+/* With zeroes before it up to so many digits. */
+static void put_number(struct line *line, uint64_t number, unsigned digits)
+{
+    char text[TEXT_DIGITS_MAX];
+    put_bytes(line, text, text_put_number(number, digits, text));
 }
 
 /* How many characters go out as they are, which is nearly always all of them. */
@@ -61,7 +68,6 @@ static void put_text(struct line *line, const char *text, size_t most, const cha
             size_t taken = plain < room ? plain : room;
             memcpy(line->bytes + line->used, text, taken);
             line->used += taken;
-            line->bytes[line->used] = '\0';
             if (taken < plain) {
                 put(line, "...");
                 return;
@@ -82,7 +88,7 @@ static void put_text(struct line *line, const char *text, size_t most, const cha
             put(line, "...");
             return;
         }
-        put(line, "%.*s", (int)size, piece);
+        put_bytes(line, piece, size);
         text += step;
     }
 }
@@ -94,19 +100,38 @@ static void put_time(struct line *line, uint64_t milliseconds)
     struct tm when = {.tm_mday = 1, .tm_year = 70};
     time_t seconds = (time_t)(milliseconds / 1000);
     gmtime_r(&seconds, &when);
-    put(line, "[%02d/%s/%04d:%02d:%02d:%02d +0000]", when.tm_mday, months[when.tm_mon],
-        when.tm_year + 1900, when.tm_hour, when.tm_min, when.tm_sec);
+    put(line, "[");
+    put_number(line, (uint64_t)when.tm_mday, 2);
+    put(line, "/");
+    put_bytes(line, months[when.tm_mon], 3);
+    put(line, "/");
+    put_number(line, (uint64_t)when.tm_year + 1900, 4);
+    put(line, ":");
+    put_number(line, (uint64_t)when.tm_hour, 2);
+    put(line, ":");
+    put_number(line, (uint64_t)when.tm_min, 2);
+    put(line, ":");
+    put_number(line, (uint64_t)when.tm_sec, 2);
+    put(line, " +0000]");
 }
 
 static void put_seconds(struct line *line, uint64_t microseconds)
 {
-    put(line, "%" PRIu64 ".%03" PRIu64, microseconds / 1000000, microseconds / 1000 % 1000);
+    put_number(line, microseconds / 1000000, 1);
+    put(line, ".");
+    put_number(line, microseconds / 1000 % 1000, 3);
 }
 
 static void put_share(struct line *line, const char *name, uint64_t microseconds)
 {
     uint64_t tenths = microseconds / 100 + (microseconds % 100 >= 50);
-    put(line, " %s=%" PRIu64 ".%" PRIu64 "ms", name, tenths / 10, tenths % 10);
+    put(line, " ");
+    put(line, name);
+    put(line, "=");
+    put_number(line, tenths / 10, 1);
+    put(line, ".");
+    put_number(line, tenths % 10, 1);
+    put(line, "ms");
 }
 
 /* The edge's share is all that isn't the way to the answer's first byte. Clocks of two machines
@@ -138,7 +163,11 @@ static void put_http(struct line *line, const struct visit_record *record)
         put(line, " ");
         put_text(line, record->version, VERSION_MAX, "-");
     }
-    put(line, "\" %03d %" PRIu64 " \"", record->status, record->bytes_out);
+    put(line, "\" ");
+    put_number(line, (uint64_t)record->status, 3);
+    put(line, " ");
+    put_number(line, record->bytes_out, 1);
+    put(line, " \"");
     put_text(line, record->referer, HEADER_MAX, "-");
     put(line, "\" \"");
     put_text(line, record->user_agent, HEADER_MAX, "-");
@@ -152,8 +181,13 @@ static void put_stream(struct line *line, const struct visit_record *record)
 {
     put(line, " ");
     put_time(line, record->time);
-    put(line, " TCP %03d bytes_sent:%" PRIu64 " bytes_received:%" PRIu64 " session_time: ",
-        record->status, record->bytes_out, record->bytes_in);
+    put(line, " TCP ");
+    put_number(line, (uint64_t)record->status, 3);
+    put(line, " bytes_sent:");
+    put_number(line, record->bytes_out, 1);
+    put(line, " bytes_received:");
+    put_number(line, record->bytes_in, 1);
+    put(line, " session_time: ");
     put_seconds(line, record->total);
 }
 
@@ -170,11 +204,17 @@ static void put_record(struct line *line, const struct visit_record *record)
     }
 }
 
+static size_t finish(const struct line *line)
+{
+    line->bytes[line->used] = '\0';
+    return line->used;
+}
+
 size_t visit_record_line(const struct visit_record *record, char buffer[VISIT_LINE_MAX])
 {
     struct line line = {buffer, 0};
     put_record(&line, record);
-    return line.used;
+    return finish(&line);
 }
 
 size_t visit_record_access_line(const struct visit_record *record, char buffer[VISIT_LINE_MAX])
@@ -186,5 +226,5 @@ size_t visit_record_access_line(const struct visit_record *record, char buffer[V
     put(&line, " owner=\"");
     put_text(&line, record->owner, OWNER_MAX, "-");
     put(&line, "\"");
-    return line.used;
+    return finish(&line);
 }

@@ -49,10 +49,14 @@ size_t visit_record_json(const struct visit_record *record, char buffer[VISIT_LI
  * 1000 bytes: without socket, owner and the service's time. */
 size_t visit_record_message(const struct visit_record *record, char buffer[VISIT_LINE_MAX]);
 
-/* A parsed message; free with visit_message_free(). NULL: not a visit (service, visitor and a known
- * type are needed, all else may be missing), or no memory. */
-struct visit_message;
-struct visit_message *visit_message_parse(const char *json, size_t length);
-/* Borrowed, valid until freed; the caller may set service_time. */
-struct visit_record *visit_message_record(struct visit_message *message);
-void visit_message_free(struct visit_message *message); /* NULL is fine */
+/* The agent's copy of one. Large: for the stack of whoever reads it. */
+struct visit_message {
+    struct visit_record record; /* service_time is 0, for the agent to set */
+    char texts[1024];           /* the record's: what 8.8 lets a message have, and more */
+};
+
+/* Reads a message from a text that the engine handed out (on_message) or plex_json_check()
+ * accepted. False: not a visit (service, visitor and a known type are needed, all else may be
+ * missing), a value of another type or out of its range, or texts longer than a visit's;
+ * ret_message is undefined then. */
+bool visit_message_read(const char *json, struct visit_message *ret_message);

@@ -120,7 +120,7 @@ static const char *value_of(const char *text, const char *key)
     char keys[32] = "";
     strcpy(keys, key);
     assert_true(plex_json_check(text, strlen(text)));
-    assert_int_equal(plex_json_read(plex_json_top(text), keys, &value), 0);
+    assert_non_null(plex_json_read(text, keys, &value));
     return value;
 }
 
@@ -135,9 +135,27 @@ static void test_get(void **state)
     assert_true(plex_json_equals(value_of(text, "other"), "\""));
     const char *twice = "{\"key\":1,\"k\\u0065y\":1}";
     assert_true(plex_json_check(twice, strlen(twice)));
-    assert_int_equal(plex_json_read(twice, "key\0", &value), PLEX_TUNNEL_JSON);
-    assert_int_equal(plex_json_read("[1]", "key\0", &value), PLEX_TUNNEL_JSON);
-    assert_int_equal(plex_json_read(NULL, "key\0", &value), PLEX_TUNNEL_JSON);
+    assert_null(plex_json_read(twice, "key\0", &value));
+    assert_null(plex_json_read("[1]", "key\0", &value));
+    assert_null(plex_json_read(NULL, "key\0", &value));
+}
+
+static void test_read_gives_the_end(void **state)
+{
+    static const char *const texts[] = {"{}",
+                                        "{ }",
+                                        "{\"a\":1}",
+                                        "{\"a\":1 , \"b\":true\n}",
+                                        "{\"b\":[{\"}\":\"\\\"}\"}]}",
+                                        "{\"a\":{},\"b\":-1.5e+3}"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char text[64];
+        const char *values[2];
+        int inner = snprintf(text, sizeof text, "{\"x\":%s , \"y\":[]}", texts[i]) - 10;
+        assert_true(plex_json_check(text, strlen(text)));
+        assert_ptr_equal(plex_json_read(text, "y\0x\0", values), text + strlen(text));
+        assert_ptr_equal(plex_json_read(values[1], "a\0b\0", values), text + inner);
+    }
 }
 
 static void test_arrays(void **state)
@@ -174,6 +192,8 @@ static void test_copy(void **state)
     assert_string_equal(buffer, "ab");
     assert_int_equal(plex_json_copy(value_of(text, "c"), buffer, 5), 4);
     assert_string_equal(buffer, "ab\xc3\xa4");
+    assert_int_equal(plex_json_copy(value_of(text, "c"), buffer, 1), 4);
+    assert_string_equal(buffer, "");
     assert_int_equal(plex_json_copy(value_of(text, "d"), buffer, sizeof buffer), -1);
     assert_int_equal(plex_json_copy(NULL, buffer, sizeof buffer), -1);
 }
@@ -232,6 +252,47 @@ static void test_numbers(void **state)
     assert_false(plex_json_integer(NULL, &number));
 }
 
+static void test_whole_numbers(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t most;
+        int64_t number; /* -1: refused */
+    } cases[] = {
+        {"0", INT64_MAX, 0},
+        {"-0", INT64_MAX, 0},
+        {"9", 9, 9},
+        {"10", 9, -1},
+        {"0", 0, 0},
+        {"1", 0, -1},
+        {"1606324386123", INT64_MAX, 1606324386123},
+        {"9223372036854775807", INT64_MAX, INT64_MAX},
+        {"9223372036854775808", INT64_MAX, -1},
+        {"9223372036854775809", INT64_MAX, -1},
+        {"18446744073709551615", INT64_MAX, -1},
+        {"18446744073709551617", INT64_MAX, -1},
+        {"184467440737095516160", INT64_MAX, -1},
+        {"-1", INT64_MAX, -1},
+        {"-9223372036854775808", INT64_MAX, -1},
+        {"1.0", INT64_MAX, -1},
+        {"9223372036854775807.0", INT64_MAX, -1},
+        {"1e3", INT64_MAX, -1},
+        {"1E3", INT64_MAX, -1},
+        {"\"1\"", INT64_MAX, -1},
+        {"null", INT64_MAX, -1},
+        {"[1]", INT64_MAX, -1},
+    };
+    uint64_t number = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "{\"a\":%s}", cases[i].text);
+        bool good = plex_json_whole(value_of(text, "a"), cases[i].most, &number);
+        if (good ? number != (uint64_t)cases[i].number : cases[i].number != -1)
+            fail_msg("%s: %d, %llu", cases[i].text, good, (unsigned long long)number);
+    }
+    assert_false(plex_json_whole(NULL, INT64_MAX, &number));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,9 +300,11 @@ int main(void)
         cmocka_unit_test(test_bad_texts),
         cmocka_unit_test(test_every_beginning_is_bad),
         cmocka_unit_test(test_get),
+        cmocka_unit_test(test_read_gives_the_end),
         cmocka_unit_test(test_arrays),
         cmocka_unit_test(test_copy),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_whole_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "edge/visit_record.h"
+#include "streamplex.h"
 
 static const struct visit_record http_visit = {
     .service = "web",
@@ -114,6 +115,19 @@ static void test_lines_of_streams(void **state)
                          "bytes_received:0 session_time: 0.000 error=SERVICE_REFUSED");
 }
 
+static void test_small_numbers_of_a_time_have_their_zeroes(void **state)
+{
+    (void)state;
+    char buffer[VISIT_LINE_MAX];
+    struct visit_record record = tcp_visit;
+    record.time = 1609815845006;
+    record.total = 7000;
+    expect_line(&record, "192.0.2.106 [05/Jan/2021:03:04:05 +0000] TCP 200 bytes_sent:8 "
+                         "bytes_received:5 session_time: 0.007");
+    buffer[visit_record_json(&record, buffer)] = 0;
+    assert_non_null(strstr(buffer, "{\"time\":\"2021-01-05T03:04:05.006Z\","));
+}
+
 static void test_access_lines_have_socket_and_owner(void **state)
 {
     (void)state;
@@ -154,6 +168,16 @@ static void fill(struct visit_record *record, char *text, size_t size, const cha
     record->substream = UINT16_MAX;
 }
 
+/* A text of the exact size, so that a read past its end shows; checked as the engine does. */
+static bool read_message(const char *json, size_t length, struct visit_message *ret_message)
+{
+    char *exact = malloc(length ? length : 1);
+    memcpy(exact, json, length);
+    bool good = plex_json_check(exact, length) && visit_message_read(exact, ret_message);
+    free(exact);
+    return good;
+}
+
 static void test_long_texts_are_cut(void **state)
 {
     (void)state;
@@ -173,9 +197,8 @@ static void test_long_texts_are_cut(void **state)
         json_decref(object);
         length = visit_record_message(&record, buffer);
         assert_true(length > 200 && length <= 1000);
-        struct visit_message *message = visit_message_parse(buffer, length);
-        assert_non_null(message);
-        visit_message_free(message);
+        struct visit_message message;
+        assert_true(read_message(buffer, length, &message));
     }
 }
 
@@ -225,18 +248,14 @@ static void test_a_message_brings_the_record(void **state)
         size_t length = visit_record_message(records[i], buffer);
         assert_true(length > 0 && length <= 1000);
         assert_null(memmem(buffer, length, "ann", 3)); /* the owner stays with the server */
-        for (size_t cut = 0; cut < length; cut++)
-            assert_null(visit_message_parse(buffer, cut));
-        struct visit_message *message = visit_message_parse(buffer, length);
-        assert_non_null(message);
-        struct visit_record *record = visit_message_record(message);
-        expect_same(record, records[i]);
-        assert_string_equal(record->socket, ""); /* the agent knows it by the service */
-        assert_string_equal(record->owner, "");
-        assert_int_equal(record->service_time, 0);
-        visit_message_free(message);
+        struct visit_message message;
+        memset(&message, 'x', sizeof message);
+        assert_true(read_message(buffer, length, &message));
+        expect_same(&message.record, records[i]);
+        assert_string_equal(message.record.socket, ""); /* the agent knows it by the service */
+        assert_string_equal(message.record.owner, "");
+        assert_int_equal(message.record.service_time, 0);
     }
-    visit_message_free(NULL);
 }
 
 /* As STREAMPLEX.md 8.8 has it. */
@@ -270,6 +289,7 @@ static void test_other_messages_are_none(void **state)
         "{\"visit\":{\"service\":\"a\",\"visitor\":\"b\"}}",
         "{\"visit\":{\"service\":1,\"type\":\"tcp\",\"visitor\":\"b\"}}",
         "{" LEAST ",\"service\":\"a\"}}",
+        "{" LEAST "},\"v\\u0069sit\":{}}",
         "{" LEAST ",\"method\":null}}",
         "{" LEAST ",\"target\":\"a\\u0000b\"}}",
         "{" LEAST ",\"status\":1000}}",
@@ -281,12 +301,84 @@ static void test_other_messages_are_none(void **state)
         "{" LEAST ",\"substream\":65536}}",
         "{" LEAST "}} x",
     };
+    struct visit_message message;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (visit_message_parse(bad[i], strlen(bad[i])))
+        if (read_message(bad[i], strlen(bad[i]), &message))
             fail_msg("taken: %s", bad[i]);
-    struct visit_message *message = visit_message_parse("{" LEAST "}}", strlen("{" LEAST "}}"));
-    assert_non_null(message);
-    visit_message_free(message);
+    assert_true(read_message("{" LEAST "}}", strlen("{" LEAST "}}"), &message));
+}
+
+/* What is missing, and what is as large as it may be. */
+static void test_the_least_and_the_most(void **state)
+{
+    (void)state;
+    struct visit_message message;
+    static const char most[] =
+        " {\"later\":[1,1] ,\"visit\" :{\"time\":253402300799999,\"bytes_in\":9223372036854775807,"
+        "\"bytes_out\":9223372036854775807,\"total_us\":9223372036854775807,"
+        "\"answer_us\":9223372036854775807,\"status\":999,\"substream\":65535,\"x\":{\"x\":[]},"
+        "\"visitor\":\"b\",\"type\":\"passthrough\",\"service\":\"a\"} } ";
+    memset(&message, 'x', sizeof message);
+    assert_true(read_message("{" LEAST "}}", strlen("{" LEAST "}}"), &message));
+    const struct visit_record least = {.service = "a",
+                                       .type = "tcp",
+                                       .visitor = "b",
+                                       .method = "",
+                                       .target = "",
+                                       .version = "",
+                                       .referer = "",
+                                       .user_agent = "",
+                                       .error = ""};
+    expect_same(&message.record, &least);
+    assert_true(read_message(most, sizeof most - 1, &message));
+    assert_int_equal(message.record.time, 253402300799999);
+    assert_int_equal(message.record.bytes_in, INT64_MAX);
+    assert_int_equal(message.record.bytes_out, INT64_MAX);
+    assert_int_equal(message.record.total, INT64_MAX);
+    assert_int_equal(message.record.answer, INT64_MAX);
+    assert_int_equal(message.record.status, 999);
+    assert_int_equal(message.record.substream, 65535);
+}
+
+static void test_texts_are_unescaped(void **state)
+{
+    (void)state;
+    struct visit_message message;
+    static const char json[] =
+        "{" LEAST ",\"t\\u0061rget\":\"\\/\\\"\\\\\\n\\u00e9\\u20ac\\ud83d\\ude00\xc3\xbc\","
+        "\"method\":\"\\u0047ET\"}}";
+    assert_true(read_message(json, sizeof json - 1, &message));
+    assert_string_equal(message.record.target,
+                        "/\"\\\n\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc3\xbc");
+    assert_string_equal(message.record.method, "GET");
+}
+
+/* Of a server that doesn't keep to 8.8. */
+static void test_texts_have_so_much_room_and_no_more(void **state)
+{
+    (void)state;
+    struct {
+        struct visit_message message;
+        char behind[16];
+    } guarded;
+    static char json[20000];
+    static const size_t before = sizeof "a" + sizeof "tcp" + sizeof "b";
+    for (size_t size = 0; size < 16000; size = size < 1100 ? size + 1 : size * 2) {
+        int length = snprintf(json, sizeof json, "{" LEAST ",\"target\":\"%0*d\"}}", (int)size, 7);
+        size_t digits = size ? size : 1;
+        memset(guarded.behind, 'g', sizeof guarded.behind);
+        bool fits = before + digits + 1 <= sizeof guarded.message.texts;
+        assert_int_equal(read_message(json, (size_t)length, &guarded.message), fits);
+        for (size_t i = 0; i < sizeof guarded.behind; i++)
+            assert_int_equal(guarded.behind[i], 'g');
+        if (fits)
+            assert_int_equal(strlen(guarded.message.record.target), digits);
+        /* The next text has what is left, which may be nothing. */
+        length = snprintf(json, sizeof json, "{" LEAST ",\"target\":\"%0*d\",\"error\":\"\"}}",
+                          (int)size, 7);
+        fits = before + digits + 1 + 1 <= sizeof guarded.message.texts;
+        assert_int_equal(read_message(json, (size_t)length, &guarded.message), fits);
+    }
 }
 
 int main(void)
@@ -295,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_lines_of_http),
         cmocka_unit_test(test_shares_are_never_negative),
         cmocka_unit_test(test_lines_of_streams),
+        cmocka_unit_test(test_small_numbers_of_a_time_have_their_zeroes),
         cmocka_unit_test(test_access_lines_have_socket_and_owner),
         cmocka_unit_test(test_nothing_breaks_out_of_a_line),
         cmocka_unit_test(test_long_texts_are_cut),
@@ -302,6 +395,9 @@ int main(void)
         cmocka_unit_test(test_a_message_brings_the_record),
         cmocka_unit_test(test_a_message_has_the_wires_form),
         cmocka_unit_test(test_other_messages_are_none),
+        cmocka_unit_test(test_the_least_and_the_most),
+        cmocka_unit_test(test_texts_are_unescaped),
+        cmocka_unit_test(test_texts_have_so_much_room_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
