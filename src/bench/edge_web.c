@@ -11,11 +11,13 @@
 #define VISITORS       16 /* at once, with handshakes */
 #define SMOKE_REQUESTS 300
 #define WARM_UP        0.4
+#define PAUSE          5000 /* microseconds between idle visitors: many times what an end takes */
 
 struct web_part {
     struct report_row *row;
     bool https, keep_alive;
     int concurrency;
+    uint64_t pause;
 };
 
 /* Measures and checks; NULL: memory. The caller frees. */
@@ -33,6 +35,7 @@ static struct web_load_result *measure(struct edge_rig *edge, const struct web_p
         .way = &way,
         .concurrency = part->concurrency,
         .keep_alive = part->keep_alive,
+        .pause = part->pause,
         .limit = smoke ? SMOKE_REQUESTS : 0,
         .warm_up = WARM_UP,
         .seconds = mode_seconds(rig, 2),
@@ -115,8 +118,9 @@ int edge_first_byte(struct edge_rig *edge)
 {
     struct web_part part = {
         .row = report_row_again(edge->report,
-                                "http, from connecting to the first byte, one after another"),
+                                "http, from connecting to the first byte, one every 5 ms"),
         .concurrency = 1,
+        .pause = PAUSE,
     };
     double p50[ROUTE_COUNT] = {0};
     for (int route = ROUTE_EDGE; route <= ROUTE_PLAIN; route++) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bench/client.h"
+#include "net/timer.h"
 
 /* A counted run that takes longer hangs; and one that fails so often needn't go on. */
 #define COUNTED_SECONDS 60.0
@@ -16,6 +17,7 @@ struct load_visitor {
     struct web_visitor visitor; /* first */
     struct load *load;
     struct client_again again;
+    struct timer pause;
 };
 
 struct load {
@@ -103,9 +105,20 @@ static void begin(struct load_visitor *visitor)
     }
 }
 
+static void run_pause(struct timer *timer)
+{
+    begin((struct load_visitor *)((char *)timer - offsetof(struct load_visitor, pause)));
+}
+
 static void run_again(struct client_again *again)
 {
-    begin((struct load_visitor *)((char *)again - offsetof(struct load_visitor, again)));
+    struct load_visitor *visitor =
+        (struct load_visitor *)((char *)again - offsetof(struct load_visitor, again));
+    if (visitor->load->plan->pause) {
+        timer_start(&visitor->pause, loop_now(visitor->pause.loop) + visitor->load->plan->pause);
+    } else {
+        begin(visitor);
+    }
 }
 
 int web_load_measure(const struct web_load_plan *plan, struct web_load_result *ret_result)
@@ -123,6 +136,7 @@ int web_load_measure(const struct web_load_plan *plan, struct web_load_result *r
     for (size_t i = 0; i < count; i++) {
         load.visitors[i].load = &load;
         load.visitors[i].again.run = run_again;
+        timer_init(&load.visitors[i].pause, client->loop, run_pause);
         begin(&load.visitors[i]);
     }
     if (!plan->limit && !load.stopping) {
@@ -138,6 +152,7 @@ int web_load_measure(const struct web_load_plan *plan, struct web_load_result *r
     load.stopping = true;
     for (size_t i = 0; i < count; i++) {
         client_dont_go_on(&load.visitors[i].again);
+        timer_stop(&load.visitors[i].pause);
         web_visitor_close(&load.visitors[i].visitor);
     }
     free(load.visitors);

@@ -14,7 +14,9 @@ struct web_load_plan {
     const struct web_way *way;
     int concurrency;
     bool keep_alive; /* asks again on its connection; else a new visitor for each request */
-    uint64_t limit;  /* so many answers in all; 0: for `seconds` after `warm_up` */
+    uint64_t
+        pause; /* microseconds before a new visitor, for what the last one's end leaves to do */
+    uint64_t limit; /* so many answers in all; 0: for `seconds` after `warm_up` */
     double warm_up, seconds;
     /* Before each visit, for ways that differ in their requests; returns the way. NULL: `way`. */
     const struct web_way *(*choose)(void *user);

@@ -1,5 +1,5 @@
-/* Timers for thousands of objects: a wheel on one libuv timer, O(1) to start, move and stop.
- * A timer runs at its time or up to TIMER_GRAIN later, never before. */
+/* Timers for thousands of objects: a wheel that the loop's wait looks at, O(1) to start, move and
+ * stop. A timer runs at its time or up to TIMER_GRAIN later, never before. */
 #pragma once
 
 #include <stdbool.h>

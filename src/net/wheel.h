@@ -16,7 +16,8 @@
 #define WHEEL_LEVELS 9
 #define WHEEL_SLOTS  64
 #define WHEEL_TICK                                                                                 \
-    2000 /* microseconds; half of TIMER_GRAIN, libuv's milliseconds cost the other half */
+    2000 /* microseconds; half of TIMER_GRAIN, the milliseconds of the loop's wait cost the other  \
+            half */
 
 struct wheel {
     uint64_t tick;                 /* the present: all before it has run */

@@ -142,7 +142,7 @@ class Edge(BenchTest):
         rows, _ = self.rows("--what", "http,https,first-byte")
         http, https, first = (rows[title] for title in (
             "http, requests of 1 KB, 64 connections kept alive", "https, new visitors, full handshakes, 16 at once",
-            "http, from connecting to the first byte, one after another"))
+            "http, from connecting to the first byte, one every 5 ms"))
         self.assertGreater(http["edge"]["requests_per_s"]["to_plain"]["median"], 0)
         self.assertGreater(https["edge"]["visits_per_s"]["median"], 0)
         self.assertAlmostEqual(first["edge"]["added_us"]["median"],
