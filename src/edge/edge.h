@@ -50,6 +50,7 @@ struct edge_config {
     uint16_t https_port;           /* for redirects and URLs; 0: there is no https */
     struct access_log *access_log; /* or NULL; the configuration's reference */
     const char *api_host; /* the name of the API, in lower case; NULL: there is none here */
+    const char *cdn_id;   /* struct http_visit_options's */
 };
 
 /* Is the peer one of --trusted-proxies? An IPv4 one counts as such at an IPv6 listener, too. */

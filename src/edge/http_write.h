@@ -5,9 +5,9 @@
 #include "edge/http_head.h"
 #include "edge/http_visit.h"
 
-/* For the service, always as HTTP/1.1. */
+/* For the service, always as HTTP/1.1. cdn_id: struct http_visit_options's. */
 void http_write_request(const struct http_head *head, const struct http_forward *forward,
-                        struct http_buffer *buffer);
+                        const char *cdn_id, struct http_buffer *buffer);
 
 /* How an answer's head goes on to the visitor. */
 struct http_write_answer {

@@ -29,6 +29,7 @@ void visitor_count_page(const struct visitor *visitor, enum page page)
         break;
     case PAGE_SERVICE_BROKEN:
     case PAGE_TUNNEL_GONE:
+    case PAGE_LOOP:
         what = EDGE_COUNT_SERVICE_BROKEN;
         break;
     case PAGE_SERVICE_SILENT:
@@ -162,6 +163,8 @@ static void route(struct visitor *visitor, const struct http_request *request)
     visitor_keep_credentials(visitor, request);
     if (visitor->facts->type == SOCKET_PASSTHROUGH) /* its key isn't ours, nor is its HTTP */
         visitor_answer(visitor, visitor->is_tls ? PAGE_MISDIRECTED : PAGE_UNKNOWN_NAME, host);
+    else if (request->is_loop)
+        visitor_answer(visitor, PAGE_LOOP, host);
     else if (!answer_redirect(visitor, request))
         visitor->needs_route = true;
 }

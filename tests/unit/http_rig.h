@@ -24,7 +24,7 @@ struct rig {
     int requests, answers, dones, service_ends, wholes;
     /* Of the last on_request: */
     char method[32], target[256], path[256], host[256], accept[64], expect[32];
-    bool has_body, is_http10, is_upgrade;
+    bool has_body, is_http10, is_upgrade, is_loop;
     /* Of the last on_done: */
     char record_method[32], record_target[600], version[16], referer[64], user_agent[64];
     int status;
@@ -76,6 +76,7 @@ static inline void rig_on_request(void *user, const struct http_request *request
     rig->has_body = request->has_body;
     rig->is_http10 = request->is_http10;
     rig->is_upgrade = request->is_upgrade;
+    rig->is_loop = request->is_loop;
     if (rig->on_request)
         rig->on_request(rig, request);
     else if (!rig->waits)
