@@ -69,6 +69,8 @@ struct http_visit_callbacks {
     /* No more goes to the service on this connection (after an upgrade, or a body until its end).
      */
     void (*on_service_end)(void *user);
+    /* The Date of an answer of ours, borrowed until the next call. NULL: there is no clock. */
+    const char *(*date)(void *user);
 };
 
 struct http_visit_options {

@@ -139,17 +139,20 @@ void http_write_answer(const struct http_head *head, const struct http_write_ans
     http_buffer_puts(buffer, "\r\n");
 }
 
-void http_write_own(const struct http_answer *answer, bool to_head, bool is_http10, bool closes,
+void http_write_own(const struct http_answer *answer, const struct http_write_own *how,
                     struct http_buffer *buffer)
 {
     write_start(buffer, answer->status, http_text_of(http_head_reason(answer->status)));
+    if (how->date)
+        http_buffer_field(buffer, "Date", http_text_of(how->date));
     http_buffer_puts(buffer, answer->head ? answer->head : "");
     if (answer->content_type && *answer->content_type)
         http_buffer_field(buffer, "Content-Type", http_text_of(answer->content_type));
     write_length(buffer, answer->body_length);
-    if (closes || is_http10)
-        http_buffer_puts(buffer, closes ? "Connection: close\r\n" : "Connection: keep-alive\r\n");
+    if (how->closes || how->is_http10)
+        http_buffer_puts(buffer,
+                         how->closes ? "Connection: close\r\n" : "Connection: keep-alive\r\n");
     http_buffer_puts(buffer, "\r\n");
-    if (!to_head)
+    if (!how->to_head)
         http_buffer_add(buffer, (struct http_text){answer->body, answer->body_length});
 }

@@ -17,6 +17,11 @@ struct http_write_answer {
 };
 void http_write_answer(const struct http_head *head, const struct http_write_answer *how,
                        struct http_buffer *buffer);
-/* Our own answer. to_head: to a request HEAD, without the body. */
-void http_write_own(const struct http_answer *answer, bool to_head, bool is_http10, bool closes,
+/* How an answer of our own is written. */
+struct http_write_own {
+    const char *date; /* NULL: without one */
+    bool to_head;     /* to a request HEAD: without the body */
+    bool is_http10, closes;
+};
+void http_write_own(const struct http_answer *answer, const struct http_write_own *how,
                     struct http_buffer *buffer);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "edge/acme.h"
 #include "edge/visitor.h"
@@ -336,6 +337,11 @@ static void on_service_end(void *user)
     visitor->service_ended = visitor->again = true;
 }
 
+static const char *date(void *user)
+{
+    return http_date_at(&((struct visitor *)user)->edge->date, time(NULL));
+}
+
 const struct http_visit_callbacks visitor_http_callbacks = {
     .on_request = on_request,
     .on_answer = on_answer,
@@ -343,4 +349,5 @@ const struct http_visit_callbacks visitor_http_callbacks = {
     .on_service_output = on_output,
     .on_visitor_output = on_output,
     .on_service_end = on_service_end,
+    .date = date,
 };

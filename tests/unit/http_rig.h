@@ -30,6 +30,7 @@ struct rig {
     int status;
     uint64_t bytes_in, bytes_out;
     bool is_own, is_whole, keeps_service;
+    const char *now; /* the Date of our own answers, or NULL */
     void (*on_request)(struct rig *rig, const struct http_request *request); /* or NULL */
 };
 
@@ -133,6 +134,11 @@ static inline void rig_on_service_end(void *user)
     ((struct rig *)user)->service_ends++;
 }
 
+static inline const char *rig_date(void *user)
+{
+    return ((struct rig *)user)->now;
+}
+
 static inline void rig_open(struct rig *rig)
 {
     static const struct http_visit_callbacks callbacks = {
@@ -142,6 +148,7 @@ static inline void rig_open(struct rig *rig)
         .on_service_output = rig_on_service_output,
         .on_visitor_output = rig_on_visitor_output,
         .on_service_end = rig_on_service_end,
+        .date = rig_date,
     };
     if (!rig->options.head_max)
         rig->options.head_max = 16384;

@@ -2,6 +2,7 @@
 #include "edge_test.h"
 
 #include <sys/stat.h>
+#include <time.h>
 
 #include "edge/access_log.h"
 
@@ -83,8 +84,14 @@ static void test_own_pages_say_what_is_wrong(void **state)
     struct socket_facts *facts = add_socket(SOCKET_HTTPS, "off.edge.test");
     struct client *client = come(EDGE_HTTP, NULL);
     client_send(client, GET("nobody.test"));
+    time_t before = time(NULL);
     await_answer(client, "UNKNOWN_NAME");
     assert_non_null(strstr(client->got, "HTTP/1.1 404 "));
+    struct tm parts = {0};
+    const char *date = strstr(client->got, "\r\nDate: ");
+    assert_non_null(date);
+    assert_non_null(strptime(date, "\r\nDate: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts));
+    assert_in_range(timegm(&parts), before - 1, time(NULL));
     client_send(client, GET("off.edge.test"));
     await_answer(client, "NO_AGENT");
     assert_non_null(strstr(client->got, "HTTP/1.1 503 "));

@@ -263,6 +263,30 @@ static void test_our_own_answer_keeps_the_connection_if_it_can(void **state)
     }
 }
 
+static void test_our_own_answers_have_a_date(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {GET, "HEAD / HTTP/1.0\r\n\r\n", "nonsense\r\n\r\n", ""};
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        struct rig rig = {.waits = true, .now = "Sun, 06 Nov 1994 08:49:37 GMT"};
+        rig_open(&rig);
+        rig_visitor_says(&rig, requests[i], RIG_WHOLE);
+        if (http_visit_state(rig.visit) == HTTP_VISIT_ROUTING)
+            http_visit_answer(rig.visit, &page);
+        else if (http_visit_state(rig.visit) == HTTP_VISIT_IDLE)
+            http_visit_refuse(rig.visit, &page);
+        assert_int_equal(count(&rig.visitor, "\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"), 1);
+        rig_close(&rig);
+    }
+    /* A service's answer has its own, or none. */
+    struct rig rig = {.now = "Sun, 06 Nov 1994 08:49:37 GMT"};
+    rig_open(&rig);
+    rig_visitor_says(&rig, GET, RIG_WHOLE);
+    rig_service_says(&rig, OK, RIG_WHOLE);
+    assert_false(has(&rig.visitor, "Date:"));
+    rig_close(&rig);
+}
+
 static void test_a_refusal_needs_no_request(void **state)
 {
     (void)state;
@@ -665,6 +689,7 @@ int main(void)
         cmocka_unit_test(test_a_held_body_waits_and_its_head_can_be_sent_again),
         cmocka_unit_test(test_a_retry_drops_what_was_left),
         cmocka_unit_test(test_our_own_answer_keeps_the_connection_if_it_can),
+        cmocka_unit_test(test_our_own_answers_have_a_date),
         cmocka_unit_test(test_a_refusal_needs_no_request),
         cmocka_unit_test(test_a_refused_head_stands_in_the_record),
         cmocka_unit_test(test_an_early_answer_ends_the_connection),
