@@ -91,14 +91,20 @@ enum account_error {
 };
 const char *account_error_text(int error);
 
+/* What is no more, so that its tunnels are to end. Borrowed. */
+struct accounts_revoked {
+    const char *owner;                /* the account's uuid */
+    const struct device_token *token; /* that was revoked or changed, or NULL */
+    const char *login;                /* the jti of one that was logged out, "": of all; or NULL */
+    /* Neither: the account was disabled or removed. */
+};
+
 struct accounts_options {
     const unsigned char *jwt_key; /* 32 bytes; copied */
     uint64_t login_lifetime;      /* seconds; 18000 */
     uint64_t (*wall_clock)(void); /* seconds since 1970 */
     uint64_t (*clock)(void);      /* microseconds, for delays; NULL: the loop's */
-    /* Tunnels of a token that was revoked or changed, or of an account that was disabled, are to
-     * end; token NULL: all of the owner's. */
-    void (*on_revoked)(void *user, const char *owner, const struct device_token *token);
+    void (*on_revoked)(void *user, const struct accounts_revoked *revoked);
     /* Are these the rules of struct device_token (egress_allow, egress_deny)? NULL: only that they
      * are a list is looked at. */
     bool (*is_egress)(void *user, const char *rules);
@@ -134,7 +140,8 @@ void accounts_create(struct accounts *accounts, const struct account_values *val
                      accounts_on_account *on_done, void *user);
 void accounts_confirm(struct accounts *accounts, const char *code, accounts_on_account *on_done,
                       void *user);
-/* A changed password raises gen. current: the current password, or NULL for the operator. */
+/* A changed password raises gen, and the tunnels of logins end. current: the current password, or
+ * NULL for the operator. */
 void accounts_change(struct accounts *accounts, uint64_t id, const struct account_values *values,
                      const char *current, accounts_on_account *on_done, void *user);
 void accounts_set_state(struct accounts *accounts, uint64_t id, enum account_state state,
@@ -149,10 +156,11 @@ void accounts_login(struct accounts *accounts, const char *email, const char *pa
 int accounts_check_login(struct accounts *accounts, const char *login, size_t length,
                          struct account **ret_account, struct jwt_claims *ret_claims)
     __attribute__((warn_unused_result));
-/* A new one for the same account, for one that is still good. The length or an error. */
+/* A later end for a login that is still good: both texts are of one login, and a logout with either
+ * ends both. The length or an error. */
 int accounts_refresh(struct accounts *accounts, const struct jwt_claims *claims,
                      char buffer[JWT_MAX]);
-/* This login alone, or (all) every login of the account. */
+/* This login alone, or (all) every login of the account; the tunnels that it let in end. */
 void accounts_logout(struct accounts *accounts, const struct jwt_claims *claims, bool all,
                      accounts_on_done *on_done, void *user);
 

@@ -199,6 +199,7 @@ static void test_disabling_ends_tunnels(void **state)
     assert_int_equal(revoked_count, 1);
     assert_string_equal(revoked_owner, accounts_find(accounts, id)->uuid);
     assert_string_equal(revoked_token, "");
+    assert_string_equal(revoked_login, "none");
     assert_int_equal(set_state(id, ACCOUNT_ACTIVE), ACCOUNTS_OK);
     assert_int_equal(revoked_count, 1);
     assert_int_equal(set_state(99, ACCOUNT_ACTIVE), ACCOUNTS_UNKNOWN);
