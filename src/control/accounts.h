@@ -18,11 +18,13 @@
 
 struct accounts;
 
-#define ACCOUNT_ID_MAX      36 /* a UUID */
-#define ACCOUNT_EMAIL_MAX   254
-#define ACCOUNT_NAME_MAX    128
-#define ACCOUNT_SSHKEY_MAX  4096
-#define ACCOUNT_SECRET_SIZE 44 /* a device token: "sp_" and 40 characters, with NUL */
+#define ACCOUNT_ID_MAX     36 /* a UUID */
+#define ACCOUNT_EMAIL_MAX  254
+#define ACCOUNT_NAME_MAX   128
+#define ACCOUNT_SSHKEY_MAX 4096
+/* Seconds from an account's making in which the link confirms it: mails are read within a day. */
+#define ACCOUNT_CONFIRM_LIFETIME 86400
+#define ACCOUNT_SECRET_SIZE      44 /* a device token: "sp_" and 40 characters, with NUL */
 
 enum account_state { ACCOUNT_PENDING, ACCOUNT_ACTIVE, ACCOUNT_DISABLED };
 
@@ -135,9 +137,12 @@ struct account_values {
     const char *email, *name, *password,
         *sshkey; /* NULL: not given, or unchanged; sshkey "": none */
 };
-/* confirmed: active at once, else pending with a code. */
+/* confirmed: active at once, else pending with a code, which is good for ACCOUNT_CONFIRM_LIFETIME.
+ */
 void accounts_create(struct accounts *accounts, const struct account_values *values, bool confirmed,
                      accounts_on_account *on_done, void *user);
+/* ACCOUNTS_EXPIRED: the code came too late; once its account was removed, another with that e-mail
+ * gets a new one. */
 void accounts_confirm(struct accounts *accounts, const char *code, accounts_on_account *on_done,
                       void *user);
 /* A changed password raises gen, and the tunnels of logins end. current: the current password, or

@@ -445,6 +445,27 @@ class LifeTest(ApiTest):
         server.login("eve@example.com")
         server.stop()
 
+    def test_a_link_that_has_expired_is_replaced(self):
+        arguments = ("--registration", "confirm")
+        eve = {"name": "Eve", "email": "eve@example.com", "password": PASSWORD}
+        server = self.start(*arguments)
+        self.assertEqual(server.api("POST", "/user", eve).status, 200)
+        query = "/confirm?" + server.wait_log("an account waits to be confirmed")["link"].split("?")[1]
+        server.stop()
+        with sqlite3.connect(os.path.join(self.state, "streamplex.db")) as database:  # a day later
+            database.execute("UPDATE accounts SET created = created - 86400")
+        database.close()
+        server = self.start(*arguments)
+        late = server.api("GET", query)
+        self.assertEqual(late.status, 410)
+        self.assertIn(b"expired", late.bytes)
+        self.assertEqual(server.api("POST", "/user", eve).status, 200)
+        new = "/confirm?" + server.wait_log("an account waits to be confirmed")["link"].split("?")[1]
+        self.assertEqual(server.api("GET", query).status, 404)
+        self.assertEqual(server.api("GET", new).status, 200)
+        server.login(eve["email"])
+        server.stop()
+
     def test_registration_is_closed(self):
         server = self.start()
         answer = server.api("POST", "/user", {"name": "Eve", "email": "eve@example.com", "password": PASSWORD})
