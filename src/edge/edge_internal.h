@@ -28,6 +28,7 @@ struct edge {
     /* What is on its way through one visitor's hands, for no longer than a call. */
     struct page_text page;
     struct http_date date;
+    char cdn_id[EDGE_CDN_ID_SIZE]; /* setup.config's, which a reload ends, and visits don't */
     unsigned char scratch[65536];
 };
 

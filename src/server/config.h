@@ -98,8 +98,6 @@ struct serve_settings {
 
 #define CONFIG_WORKERS_MAX 256 /* more cores than a process of this kind can make use of */
 
-#define CONFIG_CDN_ID_SIZE 32 /* "streamplex-", 16 hex digits and NUL */
-
 struct config {
     /* With what is worked out where nothing was given: the number of workers, and state_folder if
      * something is kept there. */
@@ -130,7 +128,7 @@ struct config {
     size_t api_count;
     char *admin_socket; /* its path; NULL: none */
     char *api_host;     /* "api.DOMAIN", where the edge leads to the API; NULL: it doesn't */
-    char cdn_id[CONFIG_CDN_ID_SIZE]; /* edge.cdn_id, once config_name_edge() has made it */
+    char cdn_id[EDGE_CDN_ID_SIZE]; /* edge.cdn_id, once config_name_edge() has made it */
     bool state_token; /* no token, OAuth or program is named: the token is that of FOLDER/token, */
     bool made_token;  /* which was made just now */
     /* Engine settings for a server session; callbacks, allocator and budget are set by each worker

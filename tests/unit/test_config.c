@@ -409,7 +409,7 @@ static void test_edge_defaults(void **state)
 static void test_edge_names_itself_after_its_key(void **state)
 {
     struct fixture *f = *state;
-    char names[3][CONFIG_CDN_ID_SIZE], key[128];
+    char names[3][EDGE_CDN_ID_SIZE], key[128];
     for (int i = 0; i < 3; i++) {
         assert_int_equal(load_with(f, "--edge-http 127.0.0.1:0"), 0);
         assert_null(f->config->edge.cdn_id);

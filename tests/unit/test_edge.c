@@ -112,7 +112,10 @@ static void test_own_pages_say_what_is_wrong(void **state)
 
 static void test_a_request_that_comes_again_is_508(void **state)
 {
-    world.config.cdn_id = "streamplex-7";
+    struct edge_setup setup = {.config = &world.config};
+    char *name = strdup("streamplex-7");
+    world.config.cdn_id = name;
+    edge_configure(world.edge, &setup);
     add_agent(add_socket(SOCKET_HTTPS, "a.edge.test"), "web");
     struct client *client = come(EDGE_HTTP, NULL);
     client_send(client,
@@ -122,7 +125,12 @@ static void test_a_request_that_comes_again_is_508(void **state)
     assert_null(strstr(client->got, "Connection: close"));
     assert_int_equal(world.opened, 0);
     assert_int_equal(world.counts[EDGE_COUNT_SERVICE_BROKEN], 1);
-    /* On the same connection, one that another edge has passed on. */
+    /* On the same connection, after a reload, one that another edge has passed on. */
+    struct edge_config reloaded = world.config;
+    reloaded.cdn_id = "streamplex-7";
+    setup.config = &reloaded;
+    edge_configure(world.edge, &setup);
+    free(name);
     client_send(client, "GET / HTTP/1.1\r\nHost: a.edge.test\r\nCDN-Loop: streamplex-8\r\n\r\n");
     struct fake *fake = await_inbound(1);
     await_request(fake, "CDN-Loop: streamplex-8, streamplex-7\r\n");
@@ -130,6 +138,9 @@ static void test_a_request_that_comes_again_is_508(void **state)
     await_answer(client, "one");
     leave(client);
     await_no_visitor();
+    world.config.cdn_id = NULL;
+    setup.config = &world.config;
+    edge_configure(world.edge, &setup);
 }
 
 static void test_large_head_is_431(void **state)
