@@ -39,7 +39,8 @@ static void answer_all(struct rig *rig)
 
 static void read_all(const char *bytes, size_t length, unsigned tearing, struct reading *reading)
 {
-    struct rig rig = {.on_request = note_request, .forward.host_header = "a"};
+    struct rig rig = {
+        .on_request = note_request, .forward.host_header = "a", .options.cdn_id = "here"};
     current = reading;
     rig_open(&rig);
     rig_feed(&rig, false, bytes, length, tearing);

@@ -47,6 +47,11 @@ uint64_t accounts_clock(const struct accounts *accounts)
     return accounts->options.clock ? accounts->options.clock() : loop_now(accounts->loop);
 }
 
+void accounts_tell_revoked(const struct accounts *accounts, const struct accounts_revoked *revoked)
+{
+    accounts->options.on_revoked(accounts->options.user, revoked);
+}
+
 /* --- What is asked --- */
 
 static struct account *account_of(const struct account_entry *entry)

@@ -18,11 +18,13 @@
 
 struct accounts;
 
-#define ACCOUNT_ID_MAX      36 /* a UUID */
-#define ACCOUNT_EMAIL_MAX   254
-#define ACCOUNT_NAME_MAX    128
-#define ACCOUNT_SSHKEY_MAX  4096
-#define ACCOUNT_SECRET_SIZE 44 /* a device token: "sp_" and 40 characters, with NUL */
+#define ACCOUNT_ID_MAX     36 /* a UUID */
+#define ACCOUNT_EMAIL_MAX  254
+#define ACCOUNT_NAME_MAX   128
+#define ACCOUNT_SSHKEY_MAX 4096
+/* Seconds from an account's making in which the link confirms it: mails are read within a day. */
+#define ACCOUNT_CONFIRM_LIFETIME 86400
+#define ACCOUNT_SECRET_SIZE      44 /* a device token: "sp_" and 40 characters, with NUL */
 
 enum account_state { ACCOUNT_PENDING, ACCOUNT_ACTIVE, ACCOUNT_DISABLED };
 
@@ -91,14 +93,20 @@ enum account_error {
 };
 const char *account_error_text(int error);
 
+/* What is no more, so that its tunnels are to end. Borrowed. */
+struct accounts_revoked {
+    const char *owner;                /* the account's uuid */
+    const struct device_token *token; /* that was revoked or changed, or NULL */
+    const char *login;                /* the jti of one that was logged out, "": of all; or NULL */
+    /* Neither: the account was disabled or removed. */
+};
+
 struct accounts_options {
     const unsigned char *jwt_key; /* 32 bytes; copied */
     uint64_t login_lifetime;      /* seconds; 18000 */
     uint64_t (*wall_clock)(void); /* seconds since 1970 */
     uint64_t (*clock)(void);      /* microseconds, for delays; NULL: the loop's */
-    /* Tunnels of a token that was revoked or changed, or of an account that was disabled, are to
-     * end; token NULL: all of the owner's. */
-    void (*on_revoked)(void *user, const char *owner, const struct device_token *token);
+    void (*on_revoked)(void *user, const struct accounts_revoked *revoked);
     /* Are these the rules of struct device_token (egress_allow, egress_deny)? NULL: only that they
      * are a list is looked at. */
     bool (*is_egress)(void *user, const char *rules);
@@ -129,12 +137,16 @@ struct account_values {
     const char *email, *name, *password,
         *sshkey; /* NULL: not given, or unchanged; sshkey "": none */
 };
-/* confirmed: active at once, else pending with a code. */
+/* confirmed: active at once, else pending with a code, which is good for ACCOUNT_CONFIRM_LIFETIME.
+ */
 void accounts_create(struct accounts *accounts, const struct account_values *values, bool confirmed,
                      accounts_on_account *on_done, void *user);
+/* ACCOUNTS_EXPIRED: the code came too late; once its account was removed, another with that e-mail
+ * gets a new one. */
 void accounts_confirm(struct accounts *accounts, const char *code, accounts_on_account *on_done,
                       void *user);
-/* A changed password raises gen. current: the current password, or NULL for the operator. */
+/* A changed password raises gen, and the tunnels of logins end. current: the current password, or
+ * NULL for the operator. */
 void accounts_change(struct accounts *accounts, uint64_t id, const struct account_values *values,
                      const char *current, accounts_on_account *on_done, void *user);
 void accounts_set_state(struct accounts *accounts, uint64_t id, enum account_state state,
@@ -149,10 +161,11 @@ void accounts_login(struct accounts *accounts, const char *email, const char *pa
 int accounts_check_login(struct accounts *accounts, const char *login, size_t length,
                          struct account **ret_account, struct jwt_claims *ret_claims)
     __attribute__((warn_unused_result));
-/* A new one for the same account, for one that is still good. The length or an error. */
+/* A later end for a login that is still good: both texts are of one login, and a logout with either
+ * ends both. The length or an error. */
 int accounts_refresh(struct accounts *accounts, const struct jwt_claims *claims,
                      char buffer[JWT_MAX]);
-/* This login alone, or (all) every login of the account. */
+/* This login alone, or (all) every login of the account; the tunnels that it let in end. */
 void accounts_logout(struct accounts *accounts, const struct jwt_claims *claims, bool all,
                      accounts_on_done *on_done, void *user);
 

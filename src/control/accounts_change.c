@@ -122,6 +122,8 @@ static void adopt(struct question *question, struct account_entry *entry)
 {
     struct accounts *accounts = question->accounts;
     enum account_state before = entry->account->state;
+    bool ends_logins = entry->account->gen != question->account->gen;
+    struct accounts_revoked revoked = {.owner = entry->uuid};
     if (entry->email_wanted) {
         accounts_remove_email(accounts, entry->email);
         entry->email = entry->email_wanted;
@@ -130,8 +132,11 @@ static void adopt(struct question *question, struct account_entry *entry)
     account_unref(entry->account);
     entry->account = account_ref(question->account);
     accounts_index_code(accounts, entry);
-    if (before != ACCOUNT_DISABLED && entry->account->state == ACCOUNT_DISABLED)
-        accounts->options.on_revoked(accounts->options.user, entry->uuid, NULL);
+    bool is_disabled = before != ACCOUNT_DISABLED && entry->account->state == ACCOUNT_DISABLED;
+    if (ends_logins && !is_disabled)
+        revoked.login = "";
+    if (ends_logins || is_disabled)
+        accounts_tell_revoked(accounts, &revoked);
 }
 
 static void after_store(struct question *question)
@@ -317,7 +322,7 @@ static void after_removing(struct question *question)
     }
     while ((waiting = take_waiting(entry)))
         question_post(waiting, accounts_take_turn); /* and finds nothing */
-    accounts->options.on_revoked(accounts->options.user, entry->uuid, NULL);
+    accounts_tell_revoked(accounts, &(struct accounts_revoked){.owner = entry->uuid});
     accounts_remove_entry(accounts, entry);
     question_finish(question, ACCOUNTS_OK);
 }

@@ -104,10 +104,20 @@ void accounts_create(struct accounts *accounts, const struct account_values *val
 
 /* --- Confirmed --- */
 
+/* A code is made with its account, and never anew. */
+static bool is_late(const struct accounts *accounts, const struct account *account)
+{
+    return accounts_now(accounts) >= account->created + ACCOUNT_CONFIRM_LIFETIME;
+}
+
 static void confirm(struct question *question)
 {
     const struct account_entry *entry =
         *question->code ? accounts_entry_of_code(question->accounts, question->code) : NULL;
+    if (entry && is_late(question->accounts, entry->account)) {
+        question_finish(question, ACCOUNTS_EXPIRED);
+        return;
+    }
     if (entry)
         question->id = entry->id;
     accounts_take_turn(question);

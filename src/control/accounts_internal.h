@@ -177,6 +177,7 @@ void question_finish(struct question *question, int error);
 void question_drop_all(struct accounts *accounts);
 struct question *question_of_work(struct work *work);
 
+void accounts_tell_revoked(const struct accounts *accounts, const struct accounts_revoked *revoked);
 uint64_t accounts_now(const struct accounts *accounts);   /* seconds since 1970 */
 uint64_t accounts_clock(const struct accounts *accounts); /* microseconds, for delays */
 void accounts_fold_email(const char *email, char ret_key[ACCOUNT_EMAIL_MAX + 1]);

@@ -39,20 +39,30 @@ static int state_error(const struct account *account)
     return ACCOUNTS_OK;
 }
 
-/* The length, or ACCOUNTS_MEMORY: no random bytes, or no memory. */
-static int make_login(const struct accounts *accounts, const struct account *account,
-                      char buffer[JWT_MAX])
+/* -1: no random bytes. */
+static int make_jti(char jti[JWT_JTI_MAX + 1])
 {
-    unsigned char bytes[16];
+    unsigned char bytes[JWT_JTI_MAX / 2];
+    if (pki_random(bytes, sizeof bytes) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(jti + 2 * i, 3, "%02x", bytes[i]);
+    return 0;
+}
+
+/* jti: of the login that it goes on with; "" for a new one. The length, or ACCOUNTS_MEMORY: no
+ * random bytes, or no memory. */
+static int make_login(const struct accounts *accounts, const struct account *account,
+                      const char *jti, char buffer[JWT_MAX])
+{
     struct jwt_claims claims = {.user_id = account->id,
                                 .issued = accounts_now(accounts),
                                 .expires =
                                     accounts_now(accounts) + accounts->options.login_lifetime,
                                 .gen = account->gen};
-    if (pki_random(bytes, sizeof bytes) < 0)
+    snprintf(claims.jti, sizeof claims.jti, "%s", jti);
+    if (!*jti && make_jti(claims.jti) < 0)
         return ACCOUNTS_MEMORY;
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(claims.jti + 2 * i, 3, "%02x", bytes[i]);
     int length = jwt_make(accounts->jwt_key, &claims, buffer);
     return length < 0 ? ACCOUNTS_MEMORY : length;
 }
@@ -91,7 +101,7 @@ static int judge(struct question *question)
     if (error)
         return error;
     question->account = account_ref(entry->account);
-    int length = make_login(accounts, entry->account, question->login);
+    int length = make_login(accounts, entry->account, "", question->login);
     return length < 0 ? length : ACCOUNTS_OK;
 }
 
@@ -185,7 +195,7 @@ int accounts_refresh(struct accounts *accounts, const struct jwt_claims *claims,
     int error = claims->expires <= accounts_now(accounts)
                     ? ACCOUNTS_EXPIRED
                     : check_claims(accounts, claims, &account);
-    return error ? error : make_login(accounts, account, buffer);
+    return error ? error : make_login(accounts, account, claims->jti, buffer);
 }
 
 /* --- Without one --- */
@@ -198,12 +208,30 @@ static struct denied_login *find_denied(const struct question *question)
     return denied;
 }
 
+static void end_login(const struct question *question, struct denied_login *denied)
+{
+    const struct account_entry *entry =
+        accounts_entry(question->accounts, question->claims.user_id);
+    denied->is_stored = true;
+    if (entry) /* else its tunnels have ended with it */
+        accounts_tell_revoked(
+            question->accounts,
+            &(struct accounts_revoked){.owner = entry->uuid, .login = question->claims.jti});
+}
+
+/* What it was refreshed to may be good for longer than what it is logged out with. */
+static uint64_t last_end(const struct accounts *accounts, const struct jwt_claims *claims)
+{
+    uint64_t latest = accounts_now(accounts) + accounts->options.login_lifetime;
+    return claims->expires > latest ? claims->expires : latest;
+}
+
 static void after_denying(struct question *question)
 {
     struct denied_login *denied = find_denied(question);
     denied->storing--;
     if (!question->error)
-        denied->is_stored = true;
+        end_login(question, denied);
     else if (!denied->is_stored && !denied->storing)
         accounts_remove_denied(question->accounts, denied); /* it is good again */
     question_finish(question, question->error);
@@ -218,15 +246,16 @@ static void logout(struct question *question)
         question_finish(question, ACCOUNTS_BUSY);
         return;
     }
-    denied = accounts_add_denied(accounts, claims->jti, claims->expires);
+    uint64_t expires = last_end(accounts, claims);
+    denied = accounts_add_denied(accounts, claims->jti, expires);
     if (!denied) {
         question_finish(question, ACCOUNTS_MEMORY);
         return;
     }
     denied->storing++;
     question_store(question,
-                   store_deny_login(accounts->store, claims->jti, claims->expires,
-                                    accounts_now(accounts), question_stored, question),
+                   store_deny_login(accounts->store, claims->jti, expires, accounts_now(accounts),
+                                    question_stored, question),
                    after_denying);
 }
 

@@ -127,7 +127,8 @@ static void after_revoking(struct question *question)
     if (!question->error && entry) {
         struct device_token *token = device_token_ref(entry->token);
         accounts_remove_token(accounts, entry);
-        accounts->options.on_revoked(accounts->options.user, token->owner, token);
+        accounts_tell_revoked(accounts,
+                              &(struct accounts_revoked){.owner = token->owner, .token = token});
         device_token_unref(token);
     }
     question_finish(question, question->error);

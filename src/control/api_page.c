@@ -41,6 +41,11 @@ static void confirmed(void *user, int error, const struct account *account, uint
     if (!error)
         answer_page(call, 200, "Your account is confirmed",
                     "You can log in now: <code>streamplex login</code>");
+    else if (error == ACCOUNTS_EXPIRED)
+        answer_page(call, 410, "This link has expired",
+                    "It was good for a day. Ask for the account once more, with the same e-mail "
+                    "address, and a new link is mailed to you: <code>streamplex account "
+                    "create</code>");
     else if (error == ACCOUNTS_STORE || error == ACCOUNTS_BUSY || error == ACCOUNTS_MEMORY)
         answer_page(call, 503, "This didn't work",
                     "The server can't write it down right now. Open the link again in a while.");

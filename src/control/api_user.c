@@ -104,9 +104,9 @@ static void send_link(struct api *api, const struct account *account)
     }
     snprintf(text, sizeof text,
              "Somebody, most likely you, asked for an account with this e-mail address.\n\n"
-             "To confirm it, open this page:\n\n%s\n\n"
+             "To confirm it, open this page within %d hours:\n\n%s\n\n"
              "If it wasn't you, do nothing: without the confirmation there is no account.\n",
-             link);
+             ACCOUNT_CONFIRM_LIFETIME / 3600, link);
     send_text(api, account->email, "Confirm your account", text);
 }
 

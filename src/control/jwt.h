@@ -9,10 +9,12 @@
 #define JWT_JTI_MAX 32
 
 struct jwt_claims {
-    uint64_t user_id;          /* as the other numbers, at most INT64_MAX */
-    uint64_t issued, expires;  /* seconds since 1970 */
-    uint32_t gen;              /* the user's counter when it was made */
-    char jti[JWT_JTI_MAX + 1]; /* 1...JWT_JTI_MAX visible ASCII characters but " and \ */
+    uint64_t user_id;         /* as the other numbers, at most INT64_MAX */
+    uint64_t issued, expires; /* seconds since 1970 */
+    uint32_t gen;             /* the user's counter when it was made */
+    /* Of the login, which keeps it when it is refreshed: 1...JWT_JTI_MAX visible ASCII characters
+     * but " and \. */
+    char jti[JWT_JTI_MAX + 1];
 };
 
 enum jwt_error { JWT_OK = 0, JWT_BAD = -1, JWT_FORGED = -2, JWT_EXPIRED = -3, JWT_FUTURE = -4 };

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -85,6 +86,8 @@ static void set_setup(struct edge *edge, const struct edge_setup *setup)
 {
     struct tls_context *old = edge->setup.tls;
     edge->setup = *setup;
+    const char *cdn_id = setup->config->cdn_id;
+    snprintf(edge->cdn_id, sizeof edge->cdn_id, "%s", cdn_id ? cdn_id : "");
     if (setup->tls)
         tls_context_ref(setup->tls);
     tls_context_unref(old);

@@ -33,6 +33,8 @@ enum edge_entry {
     EDGE_PORT,   /* a socket's own port: tls or tcp */
 };
 
+#define EDGE_CDN_ID_SIZE 32
+
 /* What the settings say; immutable, in the server's configuration. Times in microseconds, 0: none.
  */
 struct edge_config {
@@ -50,6 +52,7 @@ struct edge_config {
     uint16_t https_port;           /* for redirects and URLs; 0: there is no https */
     struct access_log *access_log; /* or NULL; the configuration's reference */
     const char *api_host; /* the name of the API, in lower case; NULL: there is none here */
+    const char *cdn_id;   /* struct http_visit_options's, of under EDGE_CDN_ID_SIZE bytes */
 };
 
 /* Is the peer one of --trusted-proxies? An IPv4 one counts as such at an IPv6 listener, too. */

@@ -3,6 +3,7 @@
 
 #include "edge/authorities.h"
 #include "edge/edge.h"
+#include "edge/http_date.h"
 #include "edge/leaver.h"
 #include "edge/page.h"
 #include "edge/proved.h"
@@ -26,6 +27,8 @@ struct edge {
     bool draining, stopped;
     /* What is on its way through one visitor's hands, for no longer than a call. */
     struct page_text page;
+    struct http_date date;
+    char cdn_id[EDGE_CDN_ID_SIZE]; /* setup.config's, which a reload ends, and visits don't */
     unsigned char scratch[65536];
 };
 

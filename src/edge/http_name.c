@@ -15,6 +15,7 @@ static const struct known {
 } known[] = {
     KNOWN("Accept", HTTP_NAME_ACCEPT),
     KNOWN("Authorization", HTTP_NAME_AUTHORIZATION),
+    KNOWN("CDN-Loop", HTTP_NAME_CDN_LOOP),
     KNOWN("Connection", HTTP_NAME_CONNECTION),
     KNOWN("Content-Length", HTTP_NAME_CONTENT_LENGTH),
     KNOWN("Expect", HTTP_NAME_EXPECT),
@@ -106,8 +107,9 @@ bool http_name_fits_trailers(struct http_text name)
         "WWW-Authenticate", "Set-Cookie",
     };
     enum http_name id = http_name_find(name);
-    if (http_name_is_hop(id) || http_name_is_forwarding(id) || id == HTTP_NAME_CONTENT_LENGTH ||
-        id == HTTP_NAME_EXPECT || id == HTTP_NAME_HOST || id == HTTP_NAME_TRAILER)
+    if (http_name_is_hop(id) || http_name_is_forwarding(id) || id == HTTP_NAME_CDN_LOOP ||
+        id == HTTP_NAME_CONTENT_LENGTH || id == HTTP_NAME_EXPECT || id == HTTP_NAME_HOST ||
+        id == HTTP_NAME_TRAILER)
         return false;
     for (size_t i = 0; i < sizeof unfit / sizeof *unfit; i++)
         if (http_text_is(name, unfit[i]))

@@ -39,6 +39,7 @@ struct http_request {
     bool has_body;
     bool is_http10;
     bool is_upgrade; /* to something that is passed on */
+    bool is_loop;    /* it was passed on by this edge before: options->cdn_id is in its CDN-Loop */
 };
 
 /* What is told of an exchange when it is over. Texts are borrowed, NUL-terminated, "" when absent.
@@ -68,11 +69,15 @@ struct http_visit_callbacks {
     /* No more goes to the service on this connection (after an upgrade, or a body until its end).
      */
     void (*on_service_end)(void *user);
+    /* The Date of an answer of ours, borrowed until the next call. NULL: there is no clock. */
+    const char *(*date)(void *user);
 };
 
 struct http_visit_options {
     size_t head_max; /* bytes of a request's head, 16384: beyond it 431 */
     bool is_tls;     /* came by https */
+    /* What the edge calls itself in CDN-Loop, a token (RFC 8586); NULL: it isn't named there. */
+    const char *cdn_id;
 };
 
 /* Options and callbacks are borrowed for the visit's life. 0 or -ENOMEM. */

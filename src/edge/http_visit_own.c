@@ -14,8 +14,15 @@ static void answer(struct http_visit *visit, const struct http_answer *answer, b
     visit->status = answer->status;
     if (!visit->is_head)
         visit->bytes_out = answer->body_length;
+    const struct http_visit_callbacks *callbacks = visit->callbacks;
+    const struct http_write_own how = {
+        .date = callbacks->date ? callbacks->date(visit->user) : NULL,
+        .to_head = visit->is_head,
+        .is_http10 = visit->is_http10,
+        .closes = visit->closes,
+    };
     struct http_buffer buffer = {0};
-    http_write_own(answer, visit->is_head, visit->is_http10, visit->closes, &buffer);
+    http_write_own(answer, &how, &buffer);
     if (buffer.failed)
         http_visit_give_up(visit);
     else if (http_visit_push_visitor(visit, buffer.bytes, buffer.length) == 0)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edge/http_loop.h"
 #include "edge/http_rules.h"
 #include "edge/http_write.h"
 
@@ -47,6 +48,7 @@ static void tell_request(struct http_visit *visit)
         .has_body = !http_visit_request_is_over(visit),
         .is_http10 = visit->is_http10,
         .is_upgrade = head->is_upgrade,
+        .is_loop = http_loop_is_closed(head, visit->options->cdn_id),
     };
     visit->state = HTTP_VISIT_ROUTING;
     visit->tells_request = true;
@@ -141,7 +143,7 @@ void http_visit_forward(struct http_visit *visit, const struct http_forward *for
     assert(visit->state == HTTP_VISIT_ROUTING);
     bool is_outermost = http_visit_enter(visit);
     struct http_buffer buffer = {0};
-    http_write_request(&visit->waiting->head, forward, &buffer);
+    http_write_request(&visit->waiting->head, forward, visit->options->cdn_id, &buffer);
     free(visit->waiting);
     visit->waiting = NULL;
     visit->state = HTTP_VISIT_EXCHANGE;

@@ -1,6 +1,7 @@
 #include "edge/http_write.h"
 
 #include "edge/http_forwarding.h"
+#include "edge/http_loop.h"
 #include "edge/http_rules.h"
 
 static void write_length(struct http_buffer *buffer, unsigned long long length)
@@ -24,6 +25,7 @@ static bool is_passed_on(const struct http_head *head, const struct http_forward
         return false;
     switch ((enum http_name)field->id) {
     case HTTP_NAME_HOST:
+    case HTTP_NAME_CDN_LOOP:
     case HTTP_NAME_CONTENT_LENGTH:
         return false;
     case HTTP_NAME_AUTHORIZATION:
@@ -56,7 +58,7 @@ static void write_connection(const struct http_head *head, struct http_buffer *b
 }
 
 void http_write_request(const struct http_head *head, const struct http_forward *forward,
-                        struct http_buffer *buffer)
+                        const char *cdn_id, struct http_buffer *buffer)
 {
     http_buffer_add(buffer, head->method);
     /* "http://host?query" has no path, which an origin's form can't be without. */
@@ -75,6 +77,7 @@ void http_write_request(const struct http_head *head, const struct http_forward 
         http_buffer_puts(buffer, "Transfer-Encoding: chunked\r\n");
     write_connection(head, buffer);
     http_forwarding_write(head, forward, buffer);
+    http_loop_write(head, cdn_id, buffer);
     if (forward->client_subject)
         http_buffer_field(buffer, "X-Client-Cert-Subject", http_text_of(forward->client_subject));
     http_buffer_puts(buffer, "\r\n");
@@ -136,17 +139,20 @@ void http_write_answer(const struct http_head *head, const struct http_write_ans
     http_buffer_puts(buffer, "\r\n");
 }
 
-void http_write_own(const struct http_answer *answer, bool to_head, bool is_http10, bool closes,
+void http_write_own(const struct http_answer *answer, const struct http_write_own *how,
                     struct http_buffer *buffer)
 {
     write_start(buffer, answer->status, http_text_of(http_head_reason(answer->status)));
+    if (how->date)
+        http_buffer_field(buffer, "Date", http_text_of(how->date));
     http_buffer_puts(buffer, answer->head ? answer->head : "");
     if (answer->content_type && *answer->content_type)
         http_buffer_field(buffer, "Content-Type", http_text_of(answer->content_type));
     write_length(buffer, answer->body_length);
-    if (closes || is_http10)
-        http_buffer_puts(buffer, closes ? "Connection: close\r\n" : "Connection: keep-alive\r\n");
+    if (how->closes || how->is_http10)
+        http_buffer_puts(buffer,
+                         how->closes ? "Connection: close\r\n" : "Connection: keep-alive\r\n");
     http_buffer_puts(buffer, "\r\n");
-    if (!to_head)
+    if (!how->to_head)
         http_buffer_add(buffer, (struct http_text){answer->body, answer->body_length});
 }

@@ -5,9 +5,9 @@
 #include "edge/http_head.h"
 #include "edge/http_visit.h"
 
-/* For the service, always as HTTP/1.1. */
+/* For the service, always as HTTP/1.1. cdn_id: struct http_visit_options's. */
 void http_write_request(const struct http_head *head, const struct http_forward *forward,
-                        struct http_buffer *buffer);
+                        const char *cdn_id, struct http_buffer *buffer);
 
 /* How an answer's head goes on to the visitor. */
 struct http_write_answer {
@@ -17,6 +17,11 @@ struct http_write_answer {
 };
 void http_write_answer(const struct http_head *head, const struct http_write_answer *how,
                        struct http_buffer *buffer);
-/* Our own answer. to_head: to a request HEAD, without the body. */
-void http_write_own(const struct http_answer *answer, bool to_head, bool is_http10, bool closes,
+/* How an answer of our own is written. */
+struct http_write_own {
+    const char *date; /* NULL: without one */
+    bool to_head;     /* to a request HEAD: without the body */
+    bool is_http10, closes;
+};
+void http_write_own(const struct http_answer *answer, const struct http_write_own *how,
                     struct http_buffer *buffer);

@@ -132,6 +132,12 @@ static const struct wording wordings[] = {
     [PAGE_VERSION_UNKNOWN] = {505, "VERSION_UNKNOWN", "This version of HTTP isn't spoken",
                               "HTTP/1.1 and HTTP/1.0 are served here.",
                               "The program that sent the request has to use one of them.", NULL},
+    [PAGE_LOOP] = {508, "LOOP_DETECTED", "This service leads back to itself",
+                   "The request has come here a second time: what it was passed on to sends it to "
+                   "this server again.",
+                   "If the service is yours, look where its agent and its proxies send what they "
+                   "get. If not, tell its owner.",
+                   NULL},
     [PAGE_REDIRECT] = {308, "HTTPS_ONLY", "This service is on https",
                        "It is served over an encrypted connection only.", "Go on at this address.",
                        NULL},

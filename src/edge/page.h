@@ -27,6 +27,7 @@ enum page {
     PAGE_QUOTA_EXCEEDED,  /* 503 "QUOTA_EXCEEDED" */
     PAGE_SERVICE_SILENT,  /* 504 "SERVICE_SILENT" */
     PAGE_VERSION_UNKNOWN, /* 505 "VERSION_UNKNOWN" */
+    PAGE_LOOP,            /* 508 "LOOP_DETECTED": the service leads back to the edge */
     PAGE_REDIRECT,        /* 308 "HTTPS_ONLY": to https; detail is the whole URL */
     PAGE_URL_TOO_LONG,    /* 414 "URL_TOO_LONG": what a redirect beyond PAGE_URL_MAX becomes */
 };

@@ -253,6 +253,7 @@ void visitor_http_start(struct visitor *visitor)
     visitor->http_options = (struct http_visit_options){
         .head_max = edge->setup.config->head_max,
         .is_tls = visitor->is_tls,
+        .cdn_id = *edge->cdn_id ? edge->cdn_id : NULL,
     };
     if (http_visit_new(&visitor->http_options, &visitor_http_callbacks, visitor, &visitor->http) <
         0) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "edge/acme.h"
 #include "edge/visitor.h"
@@ -29,6 +30,7 @@ void visitor_count_page(const struct visitor *visitor, enum page page)
         break;
     case PAGE_SERVICE_BROKEN:
     case PAGE_TUNNEL_GONE:
+    case PAGE_LOOP:
         what = EDGE_COUNT_SERVICE_BROKEN;
         break;
     case PAGE_SERVICE_SILENT:
@@ -162,6 +164,8 @@ static void route(struct visitor *visitor, const struct http_request *request)
     visitor_keep_credentials(visitor, request);
     if (visitor->facts->type == SOCKET_PASSTHROUGH) /* its key isn't ours, nor is its HTTP */
         visitor_answer(visitor, visitor->is_tls ? PAGE_MISDIRECTED : PAGE_UNKNOWN_NAME, host);
+    else if (request->is_loop)
+        visitor_answer(visitor, PAGE_LOOP, host);
     else if (!answer_redirect(visitor, request))
         visitor->needs_route = true;
 }
@@ -333,6 +337,11 @@ static void on_service_end(void *user)
     visitor->service_ended = visitor->again = true;
 }
 
+static const char *date(void *user)
+{
+    return http_date_at(&((struct visitor *)user)->edge->date, time(NULL));
+}
+
 const struct http_visit_callbacks visitor_http_callbacks = {
     .on_request = on_request,
     .on_answer = on_answer,
@@ -340,4 +349,5 @@ const struct http_visit_callbacks visitor_http_callbacks = {
     .on_service_output = on_output,
     .on_visitor_output = on_output,
     .on_service_end = on_service_end,
+    .date = date,
 };

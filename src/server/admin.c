@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "edge/http_date.h"
 #include "net/acceptor.h"
 #include "net/conn.h"
 #include "net/timer.h"
@@ -33,6 +35,7 @@ struct admin {
     struct acceptor *acceptor;
     struct client *clients;
     int client_count;
+    struct http_date date;
 };
 
 static void client_free(struct client *client)
@@ -86,9 +89,10 @@ static bool compose(struct client *client, const char *status, const char *type,
     char head[256];
     int head_length =
         snprintf(head, sizeof head,
-                 "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
+                 "HTTP/1.1 %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
                  "Cache-Control: no-store\r\nConnection: close\r\n\r\n",
-                 status, type, length, strncmp(status, "405", 3) == 0 ? "Allow: GET\r\n" : "");
+                 status, http_date_at(&client->admin->date, time(NULL)), type, length,
+                 strncmp(status, "405", 3) == 0 ? "Allow: GET\r\n" : "");
     client->answer = malloc((size_t)head_length + length);
     if (!client->answer)
         return false;

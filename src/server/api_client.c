@@ -189,19 +189,11 @@ static bool has_body(int status)
     return status != 204 && status != 304;
 }
 
-static size_t write_date(char *buffer, size_t size)
-{
-    time_t now = time(NULL);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    return strftime(buffer, size, "%a, %d %b %Y %H:%M:%S GMT", &utc);
-}
-
 static size_t write_head(const struct api_client *client, const struct api_answer *answer,
                          char head[HEAD_SIZE])
 {
-    char date[64], content[256] = "";
-    write_date(date, sizeof date);
+    const char *date = http_date_at(&client->listener->date, time(NULL));
+    char content[256] = "";
     if (has_body(answer->status))
         snprintf(content, sizeof content, "Content-Type: %s\r\nContent-Length: %zu\r\n",
                  answer->content_type, answer->body_length);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "edge/http_date.h"
 #include "net/acceptor.h"
 #include "net/conn.h"
 #include "server/api_listener.h"
@@ -26,6 +27,7 @@ struct api_listener {
     size_t client_count, operator_count;
     uint64_t refused_logged_at;
     bool is_draining;
+    struct http_date date;
     char scratch[65536]; /* what was read, on its way to a client's reader */
 };
 

@@ -14,9 +14,10 @@ static enum auth_result refuse(int error)
 }
 
 static enum auth_result grant_to(struct auth_account *own, const char *owner,
-                                 const struct device_token *token, struct grant **ret_grant)
+                                 const struct device_token *token, const char *login,
+                                 struct grant **ret_grant)
 {
-    struct grant *grant = grants_take(own->grants, owner, token);
+    struct grant *grant = grants_take(own->grants, owner, token, login);
     if (!grant)
         return AUTH_SYSTEM_ERROR;
     *ret_grant = grant;
@@ -29,7 +30,7 @@ static enum auth_result judge_token(struct auth_account *own, const char *text, 
     struct device_token *token;
     int error = accounts_check_token(own->accounts, text, length, &token);
     if (!error)
-        return grant_to(own, token->owner, token, ret_grant);
+        return grant_to(own, token->owner, token, NULL, ret_grant);
     return error == ACCOUNTS_UNKNOWN ? AUTH_NOT_MINE : refuse(error);
 }
 
@@ -40,7 +41,7 @@ static enum auth_result judge_login(struct auth_account *own, const char *text, 
     struct jwt_claims claims;
     int error = accounts_check_login(own->accounts, text, length, &account, &claims);
     if (!error)
-        return grant_to(own, account->uuid, NULL, ret_grant);
+        return grant_to(own, account->uuid, NULL, claims.jti, ret_grant);
     return error == ACCOUNTS_UNKNOWN ? AUTH_NOT_MINE : refuse(error);
 }
 

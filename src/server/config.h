@@ -128,6 +128,7 @@ struct config {
     size_t api_count;
     char *admin_socket; /* its path; NULL: none */
     char *api_host;     /* "api.DOMAIN", where the edge leads to the API; NULL: it doesn't */
+    char cdn_id[EDGE_CDN_ID_SIZE]; /* edge.cdn_id, once config_name_edge() has made it */
     bool state_token; /* no token, OAuth or program is named: the token is that of FOLDER/token, */
     bool made_token;  /* which was made just now */
     /* Engine settings for a server session; callbacks, allocator and budget are set by each worker
@@ -148,7 +149,12 @@ void config_unref(struct config *config); /* NULL is fine */
 /* The real ports of the edge's listeners, 0: none; --edge-public-port comes before https's. For who
  * opens the listeners, before the configuration is shared. */
 void config_set_edge_ports(struct config *config, uint16_t http_port, uint16_t https_port);
-/* After a reload, before it is shared: the listeners are those of the configuration before. */
+/* What the edge calls itself in CDN-Loop: made from a key in the state folder, and so this server's
+ * own and the same after a restart; it tells nothing of the key. Does nothing without an edge;
+ * likewise before the configuration is shared. 0, or -1 with a sentence. */
+int config_name_edge(struct config *config, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+/* After a reload, before it is shared: listeners and name are those of the configuration before. */
 void config_keep_edge(struct config *config, const struct config *before);
 
 /* For --check-config, what config_load() hasn't looked at: named certificates and their keys,

@@ -10,9 +10,13 @@
 #include <unistd.h>
 
 #include "edge/access_log.h"
+#include "net/secret.h"
 #include "net/tls.h"
 #include "net/tls_folder.h"
 #include "server/serve_check.h"
+#include "server/state.h"
+
+#define CDN_ID_BYTES 8 /* so that no two servers have the same */
 
 /* --- Loading --- */
 
@@ -121,9 +125,32 @@ void config_set_edge_ports(struct config *config, uint16_t http_port, uint16_t h
     config->edge.https_port = public_port ? public_port : https_port;
 }
 
+int config_name_edge(struct config *config, char *error, size_t error_size)
+{
+    static const char purpose[] = "CDN-Loop"; /* no login's text, which the key signs, is like it */
+    unsigned char key[STATE_KEY_SIZE], digest[32];
+    if (!config->edge_on)
+        return 0;
+    if (state_ensure_key(config->settings.state_folder, "jwt.key", key, error, error_size) < 0)
+        return -1;
+    int result = secret_hmac(key, sizeof key, purpose, strlen(purpose), digest);
+    explicit_bzero(key, sizeof key);
+    if (result < 0) {
+        snprintf(error, error_size, "out of memory");
+        return -1;
+    }
+    int length = snprintf(config->cdn_id, sizeof config->cdn_id, "streamplex-");
+    for (int i = 0; i < CDN_ID_BYTES; i++)
+        snprintf(config->cdn_id + length + 2 * i, 3, "%02x", digest[i]);
+    config->edge.cdn_id = config->cdn_id;
+    return 0;
+}
+
 void config_keep_edge(struct config *config, const struct config *before)
 {
     config_set_edge_ports(config, before->edge_http_port, before->edge_https_listener);
+    memcpy(config->cdn_id, before->cdn_id, sizeof config->cdn_id);
+    config->edge.cdn_id = before->edge.cdn_id ? config->cdn_id : NULL;
 }
 
 /* --- Certificates and other files --- */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Without memory a port isn't added (its table stays NULL); uthash would end the process. */
@@ -11,6 +12,7 @@
 #include <uthash.h>
 
 #include "base/log.h"
+#include "edge/http_date.h"
 #include "edge/page.h"
 #include "net/acceptor.h"
 #include "net/conn.h"
@@ -38,6 +40,7 @@ struct edge_accept {
     struct entrance *ports;  /* by socket */
     struct entrance *others; /* the listeners of all sockets */
     bool is_closed;
+    struct http_date date;
 };
 
 /* --- Refusing --- */
@@ -76,11 +79,12 @@ static void send_page(struct edge_accept *accept, int fd)
     struct conn *conn;
     char bytes[sizeof text + 256];
     page_make(PAGE_TOO_MANY, "", "", &text, &answer);
-    int length = snprintf(bytes, sizeof bytes,
-                          "HTTP/1.1 %d Service Unavailable\r\n%sContent-Type: %s\r\n"
-                          "Content-Length: %zu\r\nConnection: close\r\n\r\n%.*s",
-                          answer.status, answer.head, answer.content_type, answer.body_length,
-                          (int)answer.body_length, answer.body);
+    int length =
+        snprintf(bytes, sizeof bytes,
+                 "HTTP/1.1 %d Service Unavailable\r\nDate: %s\r\n%sContent-Type: %s\r\n"
+                 "Content-Length: %zu\r\nConnection: close\r\n\r\n%.*s",
+                 answer.status, http_date_at(&accept->date, time(NULL)), answer.head,
+                 answer.content_type, answer.body_length, (int)answer.body_length, answer.body);
     if (length < 0 || (size_t)length >= sizeof bytes ||
         conn_attach(accept->loop, fd, NULL, 0, &no_callbacks, NULL, &conn) < 0) {
         close(fd);

@@ -72,13 +72,15 @@ static int take_token(struct grant *grant, const struct device_token *token)
     return add_rules(grant->egress, token->egress_allow, egress_add_allow);
 }
 
-struct grant *grant_new(const char *owner, const struct device_token *token)
+struct grant *grant_new(const char *owner, const struct device_token *token, const char *login)
 {
     struct grant *grant = calloc(1, sizeof *grant);
     if (!grant)
         return NULL;
     atomic_init(&grant->references, 1);
     snprintf(grant->owner, sizeof grant->owner, "%s", owner);
+    if (!token)
+        snprintf(grant->login, sizeof grant->login, "%s", login);
     if (token && take_token(grant, token) < 0) {
         grant_unref(grant);
         return NULL;

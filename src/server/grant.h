@@ -1,6 +1,6 @@
 /* What the token of a tunnel allows: made on the main thread when the token was accepted, kept by
- * the tunnel on its worker, shared by all tunnels of the token. Its meters are the only part that
- * changes.
+ * the tunnel on its worker, shared by all tunnels of the token, or of the login. Its meters are the
+ * only part that changes.
  *
  * The main thread's book of them (grants.h) fills the buckets and sums what was moved.
  */
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "control/jwt.h"
 #include "server/egress.h"
 
 struct device_token;
@@ -20,7 +21,8 @@ struct grant {
     atomic_int references;
     uint64_t token;      /* device_token.id; 0: a login, which allows all that its account may do */
     char token_uuid[37]; /* "" for a login */
-    char owner[129];     /* the account's uuid */
+    char login[JWT_JTI_MAX + 1];          /* its jti; "" for a token */
+    char owner[129];                      /* the account's uuid */
     struct egress_rules *egress;          /* they only narrow the server's; NULL: none of its own */
     char *sockets;                        /* struct device_token's; NULL: all */
     uint32_t max_tunnels, max_substreams; /* 0: the server's */
@@ -36,9 +38,9 @@ struct grant {
                    one second's worth; workers subtract, and pause reading while it is negative) */
 };
 
-/* owner: the account's uuid, copied. token: what it may do; NULL: a login. One reference. NULL: no
- * memory, or a rule of the token's that isn't one. */
-struct grant *grant_new(const char *owner, const struct device_token *token)
+/* owner: the account's uuid. token: what it may do; NULL: a login, of this jti. All are copied. One
+ * reference. NULL: no memory, or a rule of the token's that isn't one. */
+struct grant *grant_new(const char *owner, const struct device_token *token, const char *login)
     __attribute__((warn_unused_result));
 struct grant *grant_ref(struct grant *grant);
 void grant_unref(struct grant *grant); /* NULL is fine */

@@ -18,7 +18,8 @@
 
 struct grant_key {
     uint64_t token;
-    char owner[129]; /* zeroed beyond the name */
+    char owner[129]; /* these two are zeroed beyond their ends */
+    char login[JWT_JTI_MAX + 1];
 };
 
 struct entry {
@@ -40,11 +41,15 @@ struct grants {
     uint64_t ticked_at;
 };
 
-static struct grant_key key_of(const char *owner, const struct device_token *token)
+/* Every byte counts: the padding, too. */
+static void make_key(const char *owner, const struct device_token *token, const char *login,
+                     struct grant_key *ret_key)
 {
-    struct grant_key key = {.token = token ? token->id : 0};
-    strncpy(key.owner, owner, sizeof key.owner - 1);
-    return key;
+    memset(ret_key, 0, sizeof *ret_key);
+    ret_key->token = token ? token->id : 0;
+    strncpy(ret_key->owner, owner, sizeof ret_key->owner - 1);
+    if (!token)
+        strncpy(ret_key->login, login, sizeof ret_key->login - 1);
 }
 
 /* --- Sums --- */
@@ -180,7 +185,7 @@ static struct entry *add(struct grants *grants, const struct grant_key *key,
     if (!entry)
         return NULL;
     entry->key = *key;
-    entry->grant = grant_new(key->owner, token);
+    entry->grant = grant_new(key->owner, token, key->login);
     if (entry->grant)
         HASH_ADD(hh, grants->entries, key, sizeof entry->key, entry);
     if (!entry->grant || !entry->hh.tbl) {
@@ -196,22 +201,31 @@ static struct entry *add(struct grants *grants, const struct grant_key *key,
 }
 
 struct grant *grants_take(struct grants *grants, const char *owner,
-                          const struct device_token *token)
+                          const struct device_token *token, const char *login)
 {
-    struct grant_key key = key_of(owner, token);
+    struct grant_key key;
     struct entry *entry;
+    make_key(owner, token, login, &key);
     HASH_FIND(hh, grants->entries, &key, sizeof key, entry);
     if (!entry)
         entry = add(grants, &key, token);
     return entry ? grant_ref(entry->grant) : NULL;
 }
 
-void grants_revoke(struct grants *grants, const char *owner, const struct device_token *token)
+static bool is_of(const struct entry *entry, const struct device_token *token, const char *login)
+{
+    if (token)
+        return entry->key.token == token->id;
+    return !login || (!entry->key.token && (!*login || !strcmp(entry->key.login, login)));
+}
+
+void grants_revoke(struct grants *grants, const char *owner, const struct device_token *token,
+                   const char *login)
 {
     struct entry *entry, *next;
     HASH_ITER(hh, grants->entries, entry, next)
     {
-        if (strcmp(entry->key.owner, owner) != 0 || (token && entry->key.token != token->id))
+        if (strcmp(entry->key.owner, owner) != 0 || !is_of(entry, token, login))
             continue;
         HASH_DEL(grants->entries, entry);
         entry->next_revoked = grants->revoked;

@@ -1,5 +1,5 @@
-/* The main thread's book of grants: one for each device token and one for the logins of each
- * account that has tunnels open. Every 100 ms it fills their buckets, sums what their tunnels have
+/* The main thread's book of grants: one for each device token and each login that has
+ * tunnels open. Every 100 ms it fills their buckets, sums what their tunnels have
  * moved, and sees who has used up a month's bytes.
  *
  * Sums are kept by somebody else (control/accounts.h), by owner and by the token's uuid.
@@ -34,12 +34,15 @@ int grants_new(struct loop *loop, const struct grants_host *host, struct grants 
     __attribute__((warn_unused_result));
 /* Sums a last time. NULL is fine. */
 void grants_free(struct grants *grants);
-/* The grant of a token, or (NULL) of the owner's logins, with a reference for the caller. NULL: no
- * memory, or a rule that isn't one. */
+/* The grant of a token, or (NULL) of the owner's login of this jti, with a reference for the
+ * caller. NULL: no memory, or a rule that isn't one. */
 struct grant *grants_take(struct grants *grants, const char *owner,
-                          const struct device_token *token) __attribute__((warn_unused_result));
-/* This token's grant, or (NULL) all of the owner's, isn't given out any more. */
-void grants_revoke(struct grants *grants, const char *owner, const struct device_token *token);
+                          const struct device_token *token, const char *login)
+    __attribute__((warn_unused_result));
+/* This token's grant, or this login's ("": every login's), or (both NULL) all of the owner's, isn't
+ * given out any more. */
+void grants_revoke(struct grants *grants, const char *owner, const struct device_token *token,
+                   const char *login);
 /* What happens every GRANTS_TICK by itself: `elapsed` microseconds have passed. */
 void grants_tick(struct grants *grants, uint64_t elapsed);
 size_t grants_count(const struct grants *grants);

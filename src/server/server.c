@@ -367,7 +367,8 @@ static int start(struct server *server, char *error, size_t error_size)
     size_t count = server->config->settings.workers;
     server->old = server->config->listen_old_count > 0 || server_expects_old();
     /* Certificates first: nobody is told of a listener that can't serve. */
-    if (setup_make(server->config, server->old, setups, count, error, error_size) < 0)
+    if (config_name_edge(server->config, error, error_size) < 0 ||
+        setup_make(server->config, server->old, setups, count, error, error_size) < 0)
         return -1;
     int result = open_main(server, error, error_size);
     if (result == 0)

@@ -49,14 +49,19 @@ static void on_overdue(void *user, const struct grant *grant)
                                                     .reason = "this month's bytes are used up"});
 }
 
-static void on_revoked(void *user, const char *owner, const struct device_token *token)
+static void on_revoked(void *user, const struct accounts_revoked *revoked)
 {
     struct server *server = user;
-    grants_revoke(server->grants, owner, token);
-    end_tunnels(server, &(struct tunnel_census_grant){.owner = owner,
-                                                      .token = token ? token->id : 0,
-                                                      .reason = token ? "its token was revoked"
-                                                                      : "its account was changed"});
+    const struct device_token *token = revoked->token;
+    grants_revoke(server->grants, revoked->owner, token, revoked->login);
+    end_tunnels(server, &(struct tunnel_census_grant){
+                            .owner = revoked->owner,
+                            .token = token ? token->id : 0,
+                            .login = revoked->login,
+                            .reason = token            ? "its token was revoked"
+                                      : revoked->login ? "its login was ended"
+                                                       : "its account was changed",
+                        });
 }
 
 static bool is_egress(void *user, const char *rules)

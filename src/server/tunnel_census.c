@@ -229,15 +229,22 @@ struct end_order {
     struct worker *worker;
     char owner[129];
     uint64_t token;
-    bool busy_only;
+    bool logins_only, busy_only;
+    char login[JWT_JTI_MAX + 1]; /* "": any */
     const char *reason;
 };
+
+static bool is_login(const struct grant *grant, const char *login)
+{
+    return !grant->token && (!*login || !strcmp(grant->login, login));
+}
 
 static bool is_meant(const struct end_order *order, const struct tunnel *tunnel)
 {
     const struct grant *grant = tunnel->grant;
     return grant && !strcmp(grant->owner, order->owner) &&
            (!order->token || grant->token == order->token) &&
+           (!order->logins_only || is_login(grant, order->login)) &&
            (!order->busy_only || tunnel->substreams);
 }
 
@@ -262,9 +269,11 @@ void tunnel_census_end(struct worker *const *workers, size_t count,
         order->message.run = end_tunnels;
         order->worker = workers[i];
         order->token = whom->token;
+        order->logins_only = whom->login;
         order->busy_only = whom->busy_only;
         order->reason = whom->reason;
         snprintf(order->owner, sizeof order->owner, "%s", whom->owner);
+        snprintf(order->login, sizeof order->login, "%s", whom->login ? whom->login : "");
         loop_post(workers[i]->loop, &order->message);
     }
 }

@@ -26,6 +26,7 @@ int tunnel_census_close(struct worker *const *workers, size_t count, struct loop
 struct tunnel_census_grant {
     const char *owner;
     uint64_t token;     /* 0: whatever their token */
+    const char *login;  /* the login of this jti, "": any; NULL: tokens, too */
     bool busy_only;     /* those that have substreams */
     const char *reason; /* for the log; static text */
 };

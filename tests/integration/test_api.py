@@ -98,10 +98,51 @@ class TokenTest(ApiTest):
         self.assertLess(time.monotonic() - started, 1)
         self.server.wait_log("tunnel closed", self.log_start, reason="its token was revoked")
         self.assertFalse(self.connect(secret)[1])
-        with self.target(echo) as target:  # the other token's tunnel goes on
-            substream = other.dial(target.port)
+        self.assert_goes_on(other)
+
+    def assert_goes_on(self, tunnel):
+        with self.target(echo) as target:
+            substream = tunnel.dial(target.port)
             substream.send(b"x")
             self.assertEqual(substream.recv(1), b"x")
+
+    def test_a_logout_ends_the_tunnels_of_its_login(self):
+        user, login = self.account()
+        refreshed = self.server.api("POST", "/login/refresh", {}, login).json["token"]
+        secret, _ = self.server.device_token(login)
+        tunnels = [self.connect(token) for token in (login, refreshed, self.server.login(user["email"]), secret)]
+        self.assertTrue(all(accepted for _, accepted in tunnels))
+        started = time.monotonic()
+        self.assertEqual(self.server.api("POST", "/logout", {}, login).status, 204)
+        for tunnel, _ in tunnels[:2]:
+            tunnel.wait_end()
+        self.assertLess(time.monotonic() - started, 1)
+        self.server.wait_log("tunnel closed", self.log_start, reason="its login was ended")
+        for token in (login, refreshed):
+            self.assertFalse(self.connect(token)[1])
+        for tunnel, _ in tunnels[2:]:
+            self.assert_goes_on(tunnel)
+
+    def test_a_logout_of_all_ends_the_tunnels_of_every_login(self):
+        user, login = self.account()
+        others, other_accepted = self.connect(self.server.login(user["email"]))
+        device, device_accepted = self.connect(self.server.device_token(login)[0])
+        tunnel, accepted = self.connect(login)
+        self.assertTrue(accepted and other_accepted and device_accepted)
+        self.assertEqual(self.server.api("POST", "/logout", {"all": True}, login).status, 204)
+        tunnel.wait_end()
+        others.wait_end()
+        self.assert_goes_on(device)
+
+    def test_a_new_password_ends_the_tunnels_of_every_login(self):
+        user, login = self.account()
+        device, device_accepted = self.connect(self.server.device_token(login)[0])
+        tunnel, accepted = self.connect(login)
+        self.assertTrue(accepted and device_accepted)
+        answer = self.server.admin("PUT", f"/admin/user/{user['user_id']}", {"password": "another one 22"})
+        self.assertEqual(answer.status, 200, answer)
+        tunnel.wait_end()
+        self.assert_goes_on(device)
 
     def test_a_disabled_account_ends_its_tunnels(self):
         user, login = self.account()
@@ -403,6 +444,27 @@ class LifeTest(ApiTest):
         status, _, body = server.curl(link)
         self.assertEqual(status, 200, body)
         server.login("eve@example.com")
+        server.stop()
+
+    def test_a_link_that_has_expired_is_replaced(self):
+        arguments = ("--registration", "confirm")
+        eve = {"name": "Eve", "email": "eve@example.com", "password": PASSWORD}
+        server = self.start(*arguments)
+        self.assertEqual(server.api("POST", "/user", eve).status, 200)
+        query = "/confirm?" + server.wait_log("an account waits to be confirmed")["link"].split("?")[1]
+        server.stop()
+        with sqlite3.connect(os.path.join(self.state, "streamplex.db")) as database:  # a day later
+            database.execute("UPDATE accounts SET created = created - 86400")
+        database.close()
+        server = self.start(*arguments)
+        late = server.api("GET", query)
+        self.assertEqual(late.status, 410)
+        self.assertIn(b"expired", late.bytes)
+        self.assertEqual(server.api("POST", "/user", eve).status, 200)
+        new = "/confirm?" + server.wait_log("an account waits to be confirmed")["link"].split("?")[1]
+        self.assertEqual(server.api("GET", query).status, 404)
+        self.assertEqual(server.api("GET", new).status, 200)
+        server.login(eve["email"])
         server.stop()
 
     def test_registration_is_closed(self):

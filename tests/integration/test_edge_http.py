@@ -423,6 +423,7 @@ class SlowTest(HttpCase):
                 head, _ = read_answer(visitor)
             self.assertTrue(head.startswith(b"HTTP/1.1 503"), head)
             self.assertEqual(header(head, "x-streamplex-error"), "TOO_MANY_CONNECTIONS")
+            self.assertRegex(header(head, "date"), r"^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$")
         finally:
             for connection in held:
                 connection.close()

@@ -11,6 +11,7 @@ static uint64_t wall, ticks;
 
 /* The last that was revoked. */
 static char revoked_owner[ACCOUNT_ID_MAX + 1], revoked_token[ACCOUNT_ID_MAX + 1];
+static char revoked_login[JWT_JTI_MAX + 1]; /* "none" when it isn't about logins */
 static int revoked_count;
 
 static inline uint64_t wall_clock(void)
@@ -23,10 +24,11 @@ static inline uint64_t tick_clock(void)
     return ticks;
 }
 
-static inline void on_revoked(void *user, const char *owner, const struct device_token *token)
+static inline void on_revoked(void *user, const struct accounts_revoked *revoked)
 {
-    snprintf(revoked_owner, sizeof revoked_owner, "%s", owner);
-    snprintf(revoked_token, sizeof revoked_token, "%s", token ? token->uuid : "");
+    snprintf(revoked_owner, sizeof revoked_owner, "%s", revoked->owner);
+    snprintf(revoked_token, sizeof revoked_token, "%s", revoked->token ? revoked->token->uuid : "");
+    snprintf(revoked_login, sizeof revoked_login, "%s", revoked->login ? revoked->login : "none");
     revoked_count++;
 }
 

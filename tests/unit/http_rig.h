@@ -24,12 +24,13 @@ struct rig {
     int requests, answers, dones, service_ends, wholes;
     /* Of the last on_request: */
     char method[32], target[256], path[256], host[256], accept[64], expect[32];
-    bool has_body, is_http10, is_upgrade;
+    bool has_body, is_http10, is_upgrade, is_loop;
     /* Of the last on_done: */
     char record_method[32], record_target[600], version[16], referer[64], user_agent[64];
     int status;
     uint64_t bytes_in, bytes_out;
     bool is_own, is_whole, keeps_service;
+    const char *now; /* the Date of our own answers, or NULL */
     void (*on_request)(struct rig *rig, const struct http_request *request); /* or NULL */
 };
 
@@ -76,6 +77,7 @@ static inline void rig_on_request(void *user, const struct http_request *request
     rig->has_body = request->has_body;
     rig->is_http10 = request->is_http10;
     rig->is_upgrade = request->is_upgrade;
+    rig->is_loop = request->is_loop;
     if (rig->on_request)
         rig->on_request(rig, request);
     else if (!rig->waits)
@@ -132,6 +134,11 @@ static inline void rig_on_service_end(void *user)
     ((struct rig *)user)->service_ends++;
 }
 
+static inline const char *rig_date(void *user)
+{
+    return ((struct rig *)user)->now;
+}
+
 static inline void rig_open(struct rig *rig)
 {
     static const struct http_visit_callbacks callbacks = {
@@ -141,6 +148,7 @@ static inline void rig_open(struct rig *rig)
         .on_service_output = rig_on_service_output,
         .on_visitor_output = rig_on_visitor_output,
         .on_service_end = rig_on_service_end,
+        .date = rig_date,
     };
     if (!rig->options.head_max)
         rig->options.head_max = 16384;

@@ -120,6 +120,33 @@ static void test_a_link_confirms_once(void **state)
     assert_int_equal(login("a@b.c", "password 1", &answer), ACCOUNTS_OK);
 }
 
+static int confirm(const char *code)
+{
+    struct answer answer = {0};
+    accounts_confirm(accounts, code, take_account, &answer);
+    return answered(&answer);
+}
+
+static void test_a_link_is_good_for_a_day(void **state)
+{
+    struct answer first, second, late, new;
+    assert_int_equal(create("a@b.c", "Ann", "password 1", false, &first), ACCOUNTS_OK);
+    assert_int_equal(create("b@b.c", "Bob", "password 1", false, &second), ACCOUNTS_OK);
+    wall += ACCOUNT_CONFIRM_LIFETIME - 1;
+    assert_int_equal(confirm(first.code), ACCOUNTS_OK);
+    wall += 1;
+    assert_int_equal(confirm(second.code), ACCOUNTS_EXPIRED);
+    reopen_accounts();
+    assert_int_equal(confirm(second.code), ACCOUNTS_EXPIRED);
+    assert_int_equal(accounts_find(accounts, second.id)->state, ACCOUNT_PENDING);
+    assert_int_equal(login("b@b.c", "password 1", &late), ACCOUNTS_PENDING);
+    /* Asked for again, as the API does. */
+    assert_int_equal(remove_account(second.id), ACCOUNTS_OK);
+    assert_int_equal(create("b@b.c", "Bob", "password 1", false, &new), ACCOUNTS_OK);
+    assert_int_equal(confirm(second.code), ACCOUNTS_UNKNOWN);
+    assert_int_equal(confirm(new.code), ACCOUNTS_OK);
+}
+
 static void test_a_link_enables_no_disabled_account(void **state)
 {
     struct answer made, answer = {0};
@@ -199,6 +226,7 @@ static void test_disabling_ends_tunnels(void **state)
     assert_int_equal(revoked_count, 1);
     assert_string_equal(revoked_owner, accounts_find(accounts, id)->uuid);
     assert_string_equal(revoked_token, "");
+    assert_string_equal(revoked_login, "none");
     assert_int_equal(set_state(id, ACCOUNT_ACTIVE), ACCOUNTS_OK);
     assert_int_equal(revoked_count, 1);
     assert_int_equal(set_state(99, ACCOUNT_ACTIVE), ACCOUNTS_UNKNOWN);
@@ -280,6 +308,7 @@ int main(void)
         TEST(test_an_email_is_given_once),
         TEST(test_the_hashing_queue_is_bounded),
         TEST(test_a_link_confirms_once),
+        TEST(test_a_link_is_good_for_a_day),
         TEST(test_a_link_enables_no_disabled_account),
         TEST(test_values_are_changed_one_by_one),
         TEST(test_changes_at_once_are_all_there),

@@ -201,11 +201,56 @@ static void test_a_login_is_refreshed(void **state)
     assert_true(accounts_refresh(accounts, &first, text) > 0);
     assert_int_equal(check(text, &second), ACCOUNTS_OK);
     assert_int_equal(second.expires, wall + 18000);
-    assert_string_not_equal(second.jti, first.jti);
-    assert_int_equal(logout(&second, false), ACCOUNTS_OK);
-    assert_int_equal(accounts_refresh(accounts, &second, text), ACCOUNTS_DENIED);
+    assert_string_equal(second.jti, first.jti); /* it is the same login */
     wall += 10000;
     assert_int_equal(accounts_refresh(accounts, &first, text), ACCOUNTS_EXPIRED);
+    assert_int_equal(logout(&second, false), ACCOUNTS_OK);
+    assert_int_equal(accounts_refresh(accounts, &second, text), ACCOUNTS_DENIED);
+}
+
+static void test_a_logout_is_of_what_a_login_was_refreshed_to(void **state)
+{
+    struct answer answer;
+    struct account *account;
+    char text[JWT_MAX];
+    create_active("a@b.c");
+    struct jwt_claims first = log_in("a@b.c", &answer), second;
+    wall += 17999;
+    assert_true(accounts_refresh(accounts, &first, text) > 0);
+    assert_int_equal(logout(&first, false), ACCOUNTS_OK);
+    assert_int_equal(check(text, &second), ACCOUNTS_DENIED);
+    /* as long as it would be good, and a day for a clock that was wrong */
+    wall += 18000 - 1 + 86400;
+    accounts_flush(accounts);
+    reopen_accounts();
+    wall -= 86400;
+    assert_int_equal(accounts_check_login(accounts, text, strlen(text), &account, &second),
+                     ACCOUNTS_DENIED);
+}
+
+static void test_a_logout_ends_the_tunnels_of_its_login(void **state)
+{
+    struct answer one, other;
+    uint64_t id = create_active("a@b.c");
+    struct jwt_claims claims = log_in("a@b.c", &one), others = log_in("a@b.c", &other);
+    assert_int_equal(revoked_count, 0);
+    assert_int_equal(logout(&claims, false), ACCOUNTS_OK);
+    assert_int_equal(revoked_count, 1);
+    assert_string_equal(revoked_owner, accounts_find(accounts, id)->uuid);
+    assert_string_equal(revoked_token, "");
+    assert_string_equal(revoked_login, claims.jti);
+    assert_string_not_equal(revoked_login, others.jti);
+    assert_int_equal(logout(&others, true), ACCOUNTS_OK);
+    assert_int_equal(revoked_count, 2);
+    assert_string_equal(revoked_login, ""); /* all of them, and no token's */
+    /* A new password ends all logins, too; another name none. */
+    const struct account_values password = {.password = "password 2"}, name = {.name = "Bob"};
+    assert_int_equal(change(id, &name, NULL), ACCOUNTS_OK);
+    assert_int_equal(revoked_count, 2);
+    revoked_login[0] = 'x';
+    assert_int_equal(change(id, &password, NULL), ACCOUNTS_OK);
+    assert_int_equal(revoked_count, 3);
+    assert_string_equal(revoked_login, "");
 }
 
 static void test_a_logout_is_of_one_login(void **state)
@@ -256,6 +301,7 @@ static void test_a_logout_that_can_not_be_stored_is_none(void **state)
     assert_int_equal(answered(&twice[0]), ACCOUNTS_STORE);
     assert_int_equal(answered(&twice[1]), ACCOUNTS_STORE);
     assert_int_equal(logout(&claims, true), ACCOUNTS_STORE);
+    assert_int_equal(revoked_count, 0);
     assert_int_equal(check(answer.login, &claims), ACCOUNTS_OK);
     mend_store(other);
     assert_int_equal(logout(&claims, false), ACCOUNTS_OK);
@@ -298,6 +344,8 @@ int main(void)
         TEST(test_a_new_password_ends_all_logins),
         TEST(test_what_is_no_login_is_refused),
         TEST(test_a_login_is_refreshed),
+        TEST(test_a_logout_is_of_what_a_login_was_refreshed_to),
+        TEST(test_a_logout_ends_the_tunnels_of_its_login),
         TEST(test_a_logout_is_of_one_login),
         TEST(test_a_logout_is_of_all),
         TEST(test_a_logout_that_can_not_be_stored_is_none),

@@ -161,7 +161,7 @@ static void test_metrics_are_those_of_all_workers(void **state)
     counter_add(&one.tunnels, 3);
     counter_add(&two.tunnels, 4);
     const char *answer = ask(*state, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 1000);
-    assert_begins(answer, "HTTP/1.1 200 OK\r\n");
+    assert_begins(answer, "HTTP/1.1 200 OK\r\nDate: ");
     assert_non_null(
         strstr(answer, "\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
     assert_non_null(strstr(answer, "\nstreamplex_tunnels 7\n"));

@@ -254,7 +254,7 @@ static int serve(const char *scope, const char *name, const char *hostname)
     question->reply_to = loop;
     question->answered = on_agents_answer;
     question->type = SOCKET_HTTPS;
-    question->grant = grant_new("ann", &(struct device_token){.sockets = (char *)scope});
+    question->grant = grant_new("ann", &(struct device_token){.sockets = (char *)scope}, NULL);
     strcpy(question->owner, "ann");
     strcpy(question->name, name);
     strcpy(question->service, "web");

@@ -221,6 +221,7 @@ static void test_a_request_and_its_answer(void **state)
     const char *answer = ask("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
                              "Connection: close\r\n\r\nhi");
     assert_non_null(strstr(answer, "HTTP/1.1 200 OK\r\n"));
+    assert_int_equal(count(answer, "\r\nDate: "), 1);
     assert_non_null(strstr(answer, "X-More: 1\r\n"));
     assert_non_null(strstr(answer, "Content-Length: 19\r\n"));
     assert_non_null(strstr(answer, "Connection: close\r\n"));

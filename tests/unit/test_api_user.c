@@ -85,6 +85,7 @@ static void test_a_link_is_mailed(void **state)
     assert_string_equal(text_of("state"), "pending");
     assert_string_equal(rig.host.mail_to, "bob@b.test");
     assert_non_null(strstr(rig.host.mail_text, "https://api.test/confirm?code=code2\n"));
+    assert_non_null(strstr(rig.host.mail_text, "within 24 hours"));
     ask("POST", "/login", "{\"email\":\"bob@b.test\",\"password\":\"secret secret\"}");
     assert_error(401, "ACCOUNT_PENDING");
     *rig.login = 0;
@@ -195,6 +196,9 @@ static void test_links_that_can_not_be_used(void **state)
     }
     rig.accounts.fail = ACCOUNTS_STORE;
     assert_int_equal(ask("GET", "/confirm?code=code2", ""), 503);
+    rig.accounts.fail = ACCOUNTS_EXPIRED;
+    assert_int_equal(ask("GET", "/confirm?code=code2", ""), 410);
+    assert_says("streamplex account create");
     assert_int_equal(ask("GET", "/confirm?a=b&code=c%6fde2&x", ""), 200);
 }
 

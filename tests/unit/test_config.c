@@ -32,17 +32,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    static const char *const names[] = {"state/token",
-                                        "state/ca.pem",
-                                        "state/ca.key",
-                                        "state/server.pem",
-                                        "state/server.key",
-                                        "state",
-                                        "tokens",
-                                        "serve.ini",
-                                        "access.log",
-                                        "webroot",
-                                        ""};
+    static const char *const names[] = {
+        "state/token",      "state/ca.pem",  "state/ca.key", "state/server.pem",
+        "state/server.key", "state/jwt.key", "state",        "tokens",
+        "serve.ini",        "access.log",    "webroot",      ""};
     struct fixture *fixture = *state;
     char path[128];
     config_unref(fixture->config);
@@ -412,6 +405,39 @@ static void test_edge_defaults(void **state)
     assert_int_equal(f->config->settings.max_visitors_per_address, 16384);
 }
 
+/* One name for a state folder, that is a token (RFC 9110 5.6.2), and another for another. */
+static void test_edge_names_itself_after_its_key(void **state)
+{
+    struct fixture *f = *state;
+    char names[3][EDGE_CDN_ID_SIZE], key[128];
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(load_with(f, "--edge-http 127.0.0.1:0"), 0);
+        assert_null(f->config->edge.cdn_id);
+        assert_int_equal(config_name_edge(f->config, f->error, sizeof f->error), 0);
+        strcpy(names[i], f->config->edge.cdn_id);
+        snprintf(key, sizeof key, "%s/state/jwt.key", f->folder);
+        if (i == 1)
+            assert_int_equal(remove(key), 0);
+    }
+    assert_int_equal(strlen(names[0]), strlen("streamplex-") + 16);
+    assert_int_equal(strspn(names[0], "streamplx-0123456789abcdef"), strlen(names[0]));
+    assert_string_equal(names[0], names[1]);
+    assert_string_not_equal(names[0], names[2]);
+    /* A reload keeps it, whatever becomes of the key. */
+    struct config *before = f->config;
+    f->config = NULL;
+    assert_int_equal(remove(key), 0);
+    assert_int_equal(load_with(f, "--edge-http 127.0.0.1:0"), 0);
+    config_keep_edge(f->config, before);
+    config_unref(before);
+    assert_string_equal(f->config->edge.cdn_id, names[2]);
+    /* Without an edge no key is made. */
+    assert_int_equal(load_with(f, ""), 0);
+    assert_int_equal(config_name_edge(f->config, f->error, sizeof f->error), 0);
+    assert_null(f->config->edge.cdn_id);
+    assert_int_equal(access(key, F_OK), -1);
+}
+
 static void test_edge_settings_reach_the_edge(void **state)
 {
     struct fixture *f = *state;
@@ -578,6 +604,7 @@ int main(void)
         TEST(test_edge_is_off_unless_it_listens),
         TEST(test_edge_defaults),
         TEST(test_edge_settings_reach_the_edge),
+        TEST(test_edge_names_itself_after_its_key),
         TEST(test_ports_as_visitors_use_them),
         TEST(test_a_reload_keeps_the_listeners_ports),
         TEST(test_edge_errors),

@@ -2,6 +2,7 @@
 #include "edge_test.h"
 
 #include <sys/stat.h>
+#include <time.h>
 
 #include "edge/access_log.h"
 
@@ -83,8 +84,14 @@ static void test_own_pages_say_what_is_wrong(void **state)
     struct socket_facts *facts = add_socket(SOCKET_HTTPS, "off.edge.test");
     struct client *client = come(EDGE_HTTP, NULL);
     client_send(client, GET("nobody.test"));
+    time_t before = time(NULL);
     await_answer(client, "UNKNOWN_NAME");
     assert_non_null(strstr(client->got, "HTTP/1.1 404 "));
+    struct tm parts = {0};
+    const char *date = strstr(client->got, "\r\nDate: ");
+    assert_non_null(date);
+    assert_non_null(strptime(date, "\r\nDate: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts));
+    assert_in_range(timegm(&parts), before - 1, time(NULL));
     client_send(client, GET("off.edge.test"));
     await_answer(client, "NO_AGENT");
     assert_non_null(strstr(client->got, "HTTP/1.1 503 "));
@@ -101,6 +108,39 @@ static void test_own_pages_say_what_is_wrong(void **state)
     leave(client);
     await_no_visitor();
     assert_int_equal(world.gone_unrouted, 1);
+}
+
+static void test_a_request_that_comes_again_is_508(void **state)
+{
+    struct edge_setup setup = {.config = &world.config};
+    char *name = strdup("streamplex-7");
+    world.config.cdn_id = name;
+    edge_configure(world.edge, &setup);
+    add_agent(add_socket(SOCKET_HTTPS, "a.edge.test"), "web");
+    struct client *client = come(EDGE_HTTP, NULL);
+    client_send(client,
+                "GET / HTTP/1.1\r\nHost: a.edge.test\r\nCDN-Loop: one, streamplex-7\r\n\r\n");
+    await_answer(client, "X-Streamplex-Error: LOOP_DETECTED\r\n");
+    assert_non_null(strstr(client->got, "HTTP/1.1 508 Loop Detected\r\n"));
+    assert_null(strstr(client->got, "Connection: close"));
+    assert_int_equal(world.opened, 0);
+    assert_int_equal(world.counts[EDGE_COUNT_SERVICE_BROKEN], 1);
+    /* On the same connection, after a reload, one that another edge has passed on. */
+    struct edge_config reloaded = world.config;
+    reloaded.cdn_id = "streamplex-7";
+    setup.config = &reloaded;
+    edge_configure(world.edge, &setup);
+    free(name);
+    client_send(client, "GET / HTTP/1.1\r\nHost: a.edge.test\r\nCDN-Loop: streamplex-8\r\n\r\n");
+    struct fake *fake = await_inbound(1);
+    await_request(fake, "CDN-Loop: streamplex-8, streamplex-7\r\n");
+    fake_send(fake, OK(3) "one");
+    await_answer(client, "one");
+    leave(client);
+    await_no_visitor();
+    world.config.cdn_id = NULL;
+    setup.config = &world.config;
+    edge_configure(world.edge, &setup);
 }
 
 static void test_large_head_is_431(void **state)
@@ -877,6 +917,7 @@ int main(void)
         TEST(test_inbound_is_kept_for_its_requests),
         TEST(test_pipelined_requests_are_answered_in_turn),
         TEST(test_own_pages_say_what_is_wrong),
+        TEST(test_a_request_that_comes_again_is_508),
         TEST(test_large_head_is_431),
         TEST(test_visits_are_recorded_as_whose_they_are),
         TEST(test_refused_request_goes_to_the_next_agent),

@@ -13,7 +13,7 @@
 static struct grant *make(struct device_token token)
 {
     token.id = 7;
-    struct grant *grant = grant_new("an-owner", &token);
+    struct grant *grant = grant_new("an-owner", &token, NULL);
     assert_non_null(grant);
     return grant;
 }
@@ -40,7 +40,7 @@ static void test_nothing_allows_everything(void **state)
 
 static void test_a_login_allows_all_of_its_account(void **state)
 {
-    struct grant *grant = grant_new("an-owner", NULL);
+    struct grant *grant = grant_new("an-owner", NULL, "a-login");
     assert_string_equal(grant->owner, "an-owner");
     assert_true(grant_may_serve(grant, "a", NULL));
     assert_true(may_dial(grant, "192.0.2.1:80"));
@@ -83,7 +83,7 @@ static void test_rules_that_are_none(void **state)
 {
     assert_true(grant_are_rules("192.0.2.0/24:443, 198.51.100.1/32"));
     assert_false(grant_are_rules("192.0.2.0/24,nonsense"));
-    assert_null(grant_new("o", &(struct device_token){.egress_deny = "nonsense"}));
+    assert_null(grant_new("o", &(struct device_token){.egress_deny = "nonsense"}, NULL));
 }
 
 static void test_tunnels_are_counted(void **state)

@@ -62,7 +62,7 @@ static struct device_token token_of(uint64_t month)
 
 static struct grant *take(const struct device_token *token)
 {
-    struct grant *grant = grants_take(grants, "ann", token);
+    struct grant *grant = grants_take(grants, "ann", token, token ? NULL : "a-login");
     assert_non_null(grant);
     return grant;
 }
@@ -150,7 +150,7 @@ static void test_a_revoked_one_is_made_anew(void **state)
     struct device_token token = token_of(0), other = token_of(0);
     other.id = 4;
     struct grant *before = take(&token), *kept = take(&other);
-    grants_revoke(grants, "ann", &token);
+    grants_revoke(grants, "ann", &token, NULL);
     struct grant *after = take(&token);
     assert_ptr_not_equal(before, after);
     grant_count(before, 8); /* its tunnels are about to close */
@@ -158,9 +158,39 @@ static void test_a_revoked_one_is_made_anew(void **state)
     assert_int_equal(used_by_owner, 8);
     grant_unref(before);
     grant_unref(after);
-    grants_revoke(grants, "ann", NULL);
+    grants_revoke(grants, "ann", NULL, NULL);
     assert_int_equal(grants_count(grants), 0);
     grant_unref(kept);
+    grants_tick(grants, GRANTS_TICK);
+}
+
+static struct grant *take_login(const char *login)
+{
+    struct grant *grant = grants_take(grants, "ann", NULL, login);
+    assert_non_null(grant);
+    return grant;
+}
+
+static void test_logins_are_ended_one_by_one_or_all(void **state)
+{
+    struct device_token token = token_of(0);
+    struct grant *kept = take(&token), *one = take_login("one"), *other = take_login("other");
+    struct grant *again = take_login("one");
+    assert_ptr_not_equal(one, other);
+    assert_ptr_equal(one, again);
+    assert_string_equal(one->login, "one");
+    assert_string_equal(kept->login, "");
+    grants_revoke(grants, "bob", NULL, "one");
+    assert_int_equal(grants_count(grants), 3);
+    grants_revoke(grants, "ann", NULL, "one");
+    assert_int_equal(grants_count(grants), 2);
+    grants_revoke(grants, "ann", NULL, "");
+    assert_int_equal(grants_count(grants), 1);
+    struct grant *same = take(&token); /* the token's is what is left */
+    assert_ptr_equal(same, kept);
+    struct grant *const all[] = {kept, one, other, again, same};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        grant_unref(all[i]);
     grants_tick(grants, GRANTS_TICK);
 }
 
@@ -174,6 +204,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_who_goes_on_for_a_minute_is_ended_once, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_revoked_one_is_made_anew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_logins_are_ended_one_by_one_or_all, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 
 #define TEARINGS        6
 #define NAME_MAX_LENGTH 120
+#define CDN_ID          "here"
 
 struct attempt {
     char name[NAME_MAX_LENGTH];
@@ -23,7 +24,8 @@ struct attempt {
     int keeps; /* -1: not said */
 };
 
-static void append_forwarding(struct rig_bytes *bytes, const char *host)
+/* loop: what CDN-Loop has of before, "" or a list that ends with a comma and a space. */
+static void append_forwarding(struct rig_bytes *bytes, const char *host, const char *loop)
 {
     char text[512];
     int length = snprintf(text, sizeof text,
@@ -31,8 +33,9 @@ static void append_forwarding(struct rig_bytes *bytes, const char *host)
                           "X-Forwarded-Host: %s\r\n"
                           "X-Forwarded-Proto: http\r\n"
                           "X-Real-IP: 192.0.2.1\r\n"
-                          "Forwarded: for=192.0.2.1;host=%s;proto=http\r\n",
-                          host, host);
+                          "Forwarded: for=192.0.2.1;host=%s;proto=http\r\n"
+                          "CDN-Loop: %s" CDN_ID "\r\n",
+                          host, host, loop);
     rig_append(bytes, text, (size_t)length);
 }
 
@@ -41,7 +44,7 @@ static const char *unescape(struct rig_bytes *bytes, const char *at)
 {
     static const char letters[] = "rnt0\\", meanings[] = "\r\n\t\0\\";
     const char *letter = strchr(letters, at[1]);
-    char host[64], hex[3] = {0};
+    char inside[200], loop[160] = "", hex[3] = {0};
     int length = 0;
     if (at[1] && letter) {
         rig_append(bytes, &meanings[letter - letters], 1);
@@ -53,9 +56,14 @@ static const char *unescape(struct rig_bytes *bytes, const char *at)
         rig_append(bytes, &byte, 1);
         return at + 4;
     }
-    if (sscanf(at, "\\F(%63[^)])%n", host, &length) != 1 || !length)
+    if (sscanf(at, "\\F(%199[^)])%n", inside, &length) != 1 || !length)
         fail_msg("an escape that isn't known: %s", at);
-    append_forwarding(bytes, host);
+    char *before = strchr(inside, '|');
+    if (before) {
+        *before = 0;
+        snprintf(loop, sizeof loop, "%s, ", before + 1);
+    }
+    append_forwarding(bytes, inside, loop);
     return at + length;
 }
 
@@ -150,7 +158,7 @@ static void check_refused(const struct attempt *attempt, unsigned tearing, struc
 
 static void run_request(const struct attempt *attempt, unsigned tearing)
 {
-    struct rig rig = {0};
+    struct rig rig = {.options.cdn_id = CDN_ID};
     rig_open(&rig);
     rig_feed(&rig, false, attempt->send.at, attempt->send.length, tearing);
     while (http_visit_state(rig.visit) == HTTP_VISIT_EXCHANGE)

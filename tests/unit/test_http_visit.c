@@ -263,6 +263,30 @@ static void test_our_own_answer_keeps_the_connection_if_it_can(void **state)
     }
 }
 
+static void test_our_own_answers_have_a_date(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {GET, "HEAD / HTTP/1.0\r\n\r\n", "nonsense\r\n\r\n", ""};
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        struct rig rig = {.waits = true, .now = "Sun, 06 Nov 1994 08:49:37 GMT"};
+        rig_open(&rig);
+        rig_visitor_says(&rig, requests[i], RIG_WHOLE);
+        if (http_visit_state(rig.visit) == HTTP_VISIT_ROUTING)
+            http_visit_answer(rig.visit, &page);
+        else if (http_visit_state(rig.visit) == HTTP_VISIT_IDLE)
+            http_visit_refuse(rig.visit, &page);
+        assert_int_equal(count(&rig.visitor, "\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"), 1);
+        rig_close(&rig);
+    }
+    /* A service's answer has its own, or none. */
+    struct rig rig = {.now = "Sun, 06 Nov 1994 08:49:37 GMT"};
+    rig_open(&rig);
+    rig_visitor_says(&rig, GET, RIG_WHOLE);
+    rig_service_says(&rig, OK, RIG_WHOLE);
+    assert_false(has(&rig.visitor, "Date:"));
+    rig_close(&rig);
+}
+
 static void test_a_refusal_needs_no_request(void **state)
 {
     (void)state;
@@ -604,6 +628,56 @@ static void test_forwarding_headers_of_a_trusted_visitor_are_continued(void **st
     rig_close(&rig);
 }
 
+static void test_a_request_that_was_here_before_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *lines;
+        bool is_loop;
+    } cases[] = {
+        {"", false},
+        {"CDN-Loop: here\r\n", true},
+        {"CDN-Loop: HERE\r\n", true},
+        {"cdn-loop: one\r\nX: y\r\nCDN-Loop: two, here; v=1, three\r\n", true},
+        {"CDN-Loop: one,here ;v=\"2\"\r\n", true},
+        {"CDN-Loop: one; v=\", here\r\n", true}, /* a quote left open hides nothing */
+        {"Connection: CDN-Loop\r\nCDN-Loop: here\r\n", true},
+        {"CDN-Loop: one; here, here.example, nothere, here-2\r\n", false},
+        {"X-CDN-Loop: here\r\nVia: here\r\n", false},
+        {"CDN-Loop: ;here, ,\r\n", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int minor = 0; minor < 2; minor++) {
+            char request[512];
+            struct rig rig = {.options.cdn_id = "here"};
+            rig_open(&rig);
+            snprintf(request, sizeof request, "GET / HTTP/1.%d\r\nHost: a\r\n%s\r\n", minor,
+                     cases[i].lines);
+            rig_visitor_says(&rig, request, RIG_WHOLE);
+            assert_int_equal(rig.requests, 1);
+            if (rig.is_loop != cases[i].is_loop)
+                fail_msg("a loop is%s seen in\n%s", rig.is_loop ? "" : "n't", request);
+            rig_close(&rig);
+        }
+    }
+}
+
+static void test_an_edge_without_a_name_sees_no_loop(void **state)
+{
+    (void)state;
+    struct rig rig = {0};
+    rig_open(&rig);
+    rig_visitor_says(&rig, "GET / HTTP/1.1\r\nHost: a\r\nCDN-Loop: one\r\nCDN-Loop: two\r\n\r\n",
+                     RIG_WHOLE);
+    assert_false(rig.is_loop);
+    assert_true(has(&rig.service, "\r\nCDN-Loop: one, two\r\n"));
+    forget_output(&rig);
+    rig_service_says(&rig, OK, RIG_WHOLE);
+    rig_visitor_says(&rig, GET, RIG_WHOLE);
+    assert_false(has(&rig.service, "CDN-Loop"));
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -615,6 +689,7 @@ int main(void)
         cmocka_unit_test(test_a_held_body_waits_and_its_head_can_be_sent_again),
         cmocka_unit_test(test_a_retry_drops_what_was_left),
         cmocka_unit_test(test_our_own_answer_keeps_the_connection_if_it_can),
+        cmocka_unit_test(test_our_own_answers_have_a_date),
         cmocka_unit_test(test_a_refusal_needs_no_request),
         cmocka_unit_test(test_a_refused_head_stands_in_the_record),
         cmocka_unit_test(test_an_early_answer_ends_the_connection),
@@ -632,6 +707,8 @@ int main(void)
         cmocka_unit_test(test_draining_takes_no_further_request),
         cmocka_unit_test(test_a_service_may_close_while_its_visitor_stays),
         cmocka_unit_test(test_forwarding_headers_of_a_trusted_visitor_are_continued),
+        cmocka_unit_test(test_a_request_that_was_here_before_is_told),
+        cmocka_unit_test(test_an_edge_without_a_name_sees_no_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ static void write_request(const char *bytes, const struct http_forward *forward,
     struct http_buffer buffer = {0};
     assert_int_equal(http_head_parse_request(bytes, strlen(bytes), &head), 0);
     assert_int_equal(http_rules_request(&head), 0);
-    http_write_request(&head, forward, &buffer);
+    http_write_request(&head, forward, NULL, &buffer);
     assert_false(buffer.failed);
     assert_true(buffer.length < size);
     memcpy(text, buffer.bytes, buffer.length);

@@ -85,6 +85,7 @@ static void test_every_page_says_what_it_is(void **state)
         {PAGE_TOO_MANY, 503, "TOO_MANY_CONNECTIONS"},
         {PAGE_SERVICE_SILENT, 504, "SERVICE_SILENT"},
         {PAGE_VERSION_UNKNOWN, 505, "VERSION_UNKNOWN"},
+        {PAGE_LOOP, 508, "LOOP_DETECTED"},
         {PAGE_URL_TOO_LONG, 414, "URL_TOO_LONG"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

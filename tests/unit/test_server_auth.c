@@ -238,7 +238,7 @@ static enum auth_result judge_account(void *user, const char *token, size_t leng
     judged++;
     assert_int_equal(strlen(token), length);
     if (!strncmp(token, "sp_good", 7))
-        *ret_grant = grant_new("an-account", NULL);
+        *ret_grant = grant_new("an-account", NULL, "a-login");
     return *ret_grant ? AUTH_ACCEPTED : !strncmp(token, "sp_bad", 6) ? AUTH_REFUSED : AUTH_NOT_MINE;
 }
 
