@@ -16,8 +16,8 @@
 #define PING_TIMEOUT  (15 * 1000000ull)
 /* What a turn may read and write, in records: soon enough over for the services that wait, and for
  * the credit and pongs that reading has made due. */
-#define READS_PER_TURN  16
-#define WRITES_PER_TURN 16
+#define READS_PER_TURN  4
+#define WRITES_PER_TURN 4
 /* Room for "certificate verify failed: ..." and for names. */
 #define TEXT_MAX 512
 

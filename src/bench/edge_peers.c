@@ -141,8 +141,8 @@ static int start_sshd(struct edge_rig *edge, const char *program, union address 
 }
 
 /* One connection that forwards a port to each target and to the HTTP service. With a terminal and a
- * command: only then do ssh and sshd turn Nagle's algorithm off. With -N a visit waits 44 ms for a
- * delayed acknowledgement, and there would be 20 of them a second. */
+ * command, unless it is not to be: only then do ssh and sshd turn Nagle's algorithm off. With -N a
+ * visit waits 44 ms for a delayed acknowledgement, and there are 20 of them a second. */
 static int start_ssh(struct edge_rig *edge, const char *program, const union address *sshd)
 {
     struct rig *rig = edge->rig;
@@ -168,7 +168,7 @@ static int start_ssh(struct edge_rig *edge, const char *program, const union add
                       "ExitOnForwardFailure=yes",
                       "-c",
                       "aes128-gcm@openssh.com",
-                      "-tt"};
+                      rig->options->ssh_no_tty ? "-N" : "-tt"};
     size_t count = 0;
     while (argv[count]) {
         count++;

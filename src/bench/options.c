@@ -66,6 +66,11 @@ static const struct setting settings[] = {
      .type = SETTING_FLAG,
      .offset = AT(resume),
      .help = "tunnels: resume TLS sessions."},
+    {.name = "ssh-no-tty",
+     .type = SETTING_FLAG,
+     .offset = AT(ssh_no_tty),
+     .help = "edge: ssh without a terminal, as `ssh -N -R` is run mostly: Nagle's algorithm stays "
+             "on, and small pieces wait for acknowledgements."},
     {.name = "routes",
      .type = SETTING_TEXT,
      .offset = AT(routes),

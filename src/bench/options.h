@@ -20,7 +20,7 @@ struct bench_options {
     struct setting_list server_options; /* further flags of the server that --self starts */
     char *program;
 
-    bool legacy, early_data, smoke, resume;
+    bool legacy, early_data, smoke, resume, ssh_no_tty;
     char *routes;
     uint64_t rounds, seconds, bytes;
     uint64_t substreams, concurrency, count;

@@ -12,10 +12,10 @@
 #include "server/registration.h"
 #include "server/worker.h"
 
-/* What one tunnel may read and write in a turn, in records of 16 KiB: enough to keep a fast one
- * busy, and soon enough over for its neighbours. */
-#define READS_PER_TURN  16
-#define WRITES_PER_TURN 16
+/* What one tunnel may read and write in a turn, in records of 16 KiB: what one send takes, and soon
+ * enough over for its neighbours and for its own small substreams. */
+#define READS_PER_TURN  4
+#define WRITES_PER_TURN 4
 /* For the last words of a session whose device doesn't read them. */
 #define FINISH_TIME 5000000
 /* For reading what a device left, when no half-open limit is set. */
