@@ -86,6 +86,11 @@ void listening_set_keepalive(struct listening *listening)
     conn_set_keepalive(listening->fd);
 }
 
+void listening_set_defer(struct listening *listening)
+{
+    conn_set_option(listening->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
+}
+
 /* close(2) would wait for the other references, and meanwhile the port were taken: an agent that
  * comes right back would be refused it. */
 void listening_stop(struct listening *listening)

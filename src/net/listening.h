@@ -30,6 +30,9 @@ void listening_address(const struct listening *listening,
 /* Whoever is accepted and then vanishes is noticed: keepalive after 60 s, TCP_USER_TIMEOUT 2
  * minutes. Accepted sockets inherit it, which saves four system calls for each. */
 void listening_set_keepalive(struct listening *listening);
+/* For those whose clients speak first: whoever connects is accepted with its first bytes, in one
+ * turn, or without any after a second. Until then it costs nothing but its place in the backlog. */
+void listening_set_defer(struct listening *listening);
 /* Whatever references there are, nobody is let in from now on; who waits in the backlog is reset,
  * and the address is free. An adopted socket is another's, too: there they wait for the next who
  * accepts. */

@@ -64,6 +64,7 @@ int edge_listen_open(struct edge_listen *listen, enum edge_entry entry,
     listen->listeners[listen->count++] = listener;
     listening_address(listener->listening, &listener->address);
     listening_set_keepalive(listener->listening);
+    listening_set_defer(listener->listening);
     listen->host.share(listen->host.user, listener->listening, entry);
     log_write(LOG_INFO,
               LOG_FIELDS(LOG_TEXT("listener", entry_names[entry]),
