@@ -62,9 +62,11 @@ static bool write_due(struct plex_substream *substream, uint16_t events, struct 
     return true;
 }
 
-/* Credit, or an abort: error and reset together or not at all. */
+/* Credit, or an abort: error and reset together or not at all, after what was told before. */
 static bool pull_urgent(struct plex_substream *substream, struct plex_writer *writer)
 {
+    if (substream->due & DUE_RESET && !write_due(substream, DUE_BEFORE_DATA, writer))
+        return false;
     uint8_t *mark = writer->at;
     if (substream->due & DUE_RESET) {
         if (substream->due & DUE_ERROR)

@@ -133,11 +133,9 @@ static void abort_with(struct plex_substream *substream, uint16_t error)
             return;
         }
         substream->due = reset ? DUE_RESET : due_end(substream);
-    } else if (reset) {
-        substream->due = error | DUE_RESET;
     } else {
-        substream->due &= DUE_BEFORE_DATA;
-        substream->due |= error | due_end(substream) | DUE_CLOSE;
+        substream->due &= DUE_BEFORE_DATA; /* a `connect` says that the target may have got data */
+        substream->due |= error | (reset ? DUE_RESET : due_end(substream) | DUE_CLOSE);
     }
     plex_substream_mark(substream);
 }

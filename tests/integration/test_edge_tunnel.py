@@ -363,7 +363,9 @@ class CapTest(TunnelCase):
     arguments = ("--max-visitors", "1")
 
     def test_one_too_many_is_told_over_http_and_closed_over_tls(self):
-        with self.server.raw():
+        with self.server.raw() as first:
+            first.sendall(b"G")  # without a byte nobody is accepted
+            self.server.wait_metrics(lambda now: now["streamplex_edge_visitors"] == 1, "the visitor isn't there")
             output = self.output(self.visit(f"http://a.{DOMAIN}:{self.server.http_port}/"))
             self.assertTrue(output.startswith("HTTP/1.1 503"), output)
             self.assertIn("X-Streamplex-Error: TOO_MANY_CONNECTIONS", output)

@@ -104,6 +104,7 @@ static void on_device_open(struct plex_substream *substream, enum plex_kind kind
 static void on_visitor_data(struct plex_substream *substream, const void *data, size_t length)
 {
     size_t room = sizeof visitor.bytes - 1;
+    assert_true(visitor.connected);
     if (visitor.received < room)
         memcpy(visitor.bytes + visitor.received, data,
                length < room - visitor.received ? length : room - visitor.received);
@@ -367,7 +368,7 @@ static void test_bytes_and_ends_pass_both_ways(void **state)
     send_all("hello", 5, true);
     run_until(has_service_end);
     assert_string_equal(taken, "hello");
-    assert_true(visitor.connected);
+    run_until(is_connected);                         /* told though the service has said nothing */
     assert_int_equal(write(service, "there", 5), 5); /* after the visitor's end */
     run_until(has_five_bytes);
     assert_string_equal(visitor.bytes, "there");
@@ -469,17 +470,32 @@ static void test_a_visitors_reset_is_the_services(void **state)
     assert_int_equal(over, 1);
 }
 
-static void test_a_services_reset_is_the_visitors(void **state)
+static void reset_service(void)
 {
     const struct linger at_once = {.l_onoff = 1};
-    serve_a_port();
-    visit("web");
-    run_until(is_connected);
-    run_until(has_service);
     assert_int_equal(setsockopt(service, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
     close(service);
     service = -1;
     run_until(is_gone);
+}
+
+static void test_a_reset_at_once_is_one_after_connecting(void **state)
+{
+    serve_a_port();
+    visit("web");
+    run_until(has_service);
+    reset_service();
+    assert_true(visitor.connected);
+    assert_string_equal(visitor.code, "ECONNRESET");
+}
+
+static void test_a_services_reset_is_the_visitors(void **state)
+{
+    serve_a_port();
+    visit("web");
+    run_until(is_connected);
+    run_until(has_service);
+    reset_service();
     assert_int_equal(visitor.reason, PLEX_SUBSTREAM_RESET);
     assert_string_equal(visitor.code, "ECONNRESET");
 }
@@ -596,6 +612,7 @@ int main(void)
         TEST(test_a_port_where_nobody_listens),
         TEST(test_a_service_that_isnt_known),
         TEST(test_a_visitors_reset_is_the_services),
+        TEST(test_a_reset_at_once_is_one_after_connecting),
         TEST(test_a_services_reset_is_the_visitors),
         TEST(test_a_tunnel_that_goes_takes_its_visitors_along),
         TEST(test_a_unix_socket),

@@ -150,6 +150,28 @@ static void test_abort_at_each_step(void **state)
             }
 }
 
+/* The opener has to know whether the target may have got what it sent. */
+static void test_what_was_told_goes_before_an_abort(void **state)
+{
+    static const uint32_t features[] = {0, PLEX_FEATURES_ALL};
+    for (size_t i = 0; i < 2; i++) {
+        struct pair *pair = pair_new(features[i]);
+        side_open(&pair->device, PLEX_NET);
+        pair_run(pair);
+        side_expect(&pair->server, "open 2 net\n");
+        struct plex_substream *server = side_get(&pair->server, 2);
+        plex_substream_notify(server, PLEX_EVENT_CONNECT, NULL);
+        plex_substream_abort(server, "read ECONNRESET", "ECONNRESET");
+        pair_run(pair);
+        side_expect(&pair->device,
+                    i == 0 ? "event 2 connect\nerror 2 read ECONNRESET\nend 2\n"
+                             "gone 2 SUBSTREAM_CLOSED\n"
+                           : "event 2 connect\nerror 2 read ECONNRESET ECONNRESET\n"
+                             "gone 2 SUBSTREAM_RESET\n");
+        pair_free(pair);
+    }
+}
+
 static void test_abort_before_anything_was_sent(void **state)
 {
     struct pair *pair = pair_new(PLEX_FEATURES_ALL);
@@ -453,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_legacy_life),
         cmocka_unit_test(test_v1_life),
         cmocka_unit_test(test_abort_at_each_step),
+        cmocka_unit_test(test_what_was_told_goes_before_an_abort),
         cmocka_unit_test(test_abort_before_anything_was_sent),
         cmocka_unit_test(test_reset_crosses_close),
         cmocka_unit_test(test_refused_open),
