@@ -163,11 +163,10 @@ static void test_what_was_told_goes_before_an_abort(void **state)
         plex_substream_notify(server, PLEX_EVENT_CONNECT, NULL);
         plex_substream_abort(server, "read ECONNRESET", "ECONNRESET");
         pair_run(pair);
-        side_expect(&pair->device,
-                    i == 0 ? "event 2 connect\nerror 2 read ECONNRESET\nend 2\n"
-                             "gone 2 SUBSTREAM_CLOSED\n"
-                           : "event 2 connect\nerror 2 read ECONNRESET ECONNRESET\n"
-                             "gone 2 SUBSTREAM_RESET\n");
+        side_expect(&pair->device, i == 0 ? "event 2 connect\nerror 2 read ECONNRESET\nend 2\n"
+                                            "gone 2 SUBSTREAM_CLOSED\n"
+                                          : "event 2 connect\nerror 2 read ECONNRESET ECONNRESET\n"
+                                            "gone 2 SUBSTREAM_RESET\n");
         pair_free(pair);
     }
 }
