@@ -416,8 +416,8 @@ void plex_substream_bytes(const struct plex_substream *substream, uint64_t *ret_
 bool plex_json_check(const char *text, size_t length);
 /* The values of an object's keys, NULL for those that aren't there. keys are texts with their NUL
  * one after the other, the last followed by an empty one ("service\0status\0"); ret_values has room
- * for as many. Returns the object's end; NULL when one of the keys is there twice, as its two
- * readers might choose differently, or when it isn't an object. */
+ * for as many. Returns the object's end; NULL, and ret_values undefined, when one of the keys is
+ * there twice, as its two readers might choose differently, or when it isn't an object. */
 const char *plex_json_read(const char *object, const char *keys,
                            const char **ret_values) PLEX_MUST_USE;
 /* Copies a string with its NUL and returns its whole length, which may be more than fitted (then it

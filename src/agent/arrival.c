@@ -14,11 +14,8 @@
 #include "net/relay.h"
 #include "net/timer.h"
 
-/* Until a service is connected, its TLS included: it is near. Microseconds, as all here. */
-#define CONNECT_TIMEOUT 10000000
-/* So long `connect` may wait for the service's first bytes, to go along with them: most services
- * answer sooner, and by itself it would cost the server a turn. */
-#define TELL_TIME 2000
+/* Until a service is connected, its TLS included: it is near. */
+#define CONNECT_TIMEOUT 10000000 /* microseconds */
 
 struct arrivals {
     struct loop *loop;
@@ -38,10 +35,9 @@ struct arrival {
     struct arrivals *arrivals;
     struct plex_substream *substream; /* NULL: over */
     struct upstream *upstream;
-    struct dial *dial;     /* while one is under way */
-    struct conn *conn;     /* from then on */
-    struct timer deadline; /* of connecting; then of telling so */
-    bool is_told;          /* the server knows that the service is connected */
+    struct dial *dial; /* while one is under way */
+    struct conn *conn; /* from then on */
+    struct timer deadline;
     struct service_time time;
     struct arrival *next; /* of the dead */
     char visitor[];
@@ -137,22 +133,9 @@ void arrival_on_gone(struct plex_substream *substream, int reason)
 
 /* --- The relay --- */
 
-static void tell_connected(struct arrival *arrival)
-{
-    if (arrival->is_told)
-        return;
-    arrival->is_told = true;
-    timer_stop(&arrival->deadline);
-    /* Which address the service has here isn't the server's business. */
-    plex_substream_notify(arrival->substream, PLEX_EVENT_CONNECT, NULL);
-}
-
-/* When the service is joined there is nothing yet: that there is, its connection says. */
 static void tell_ready(struct relay *relay)
 {
-    struct arrival *arrival = (struct arrival *)relay;
-    if (arrival->is_told)
-        plex_substream_ready(arrival->substream);
+    plex_substream_ready(((struct arrival *)relay)->substream);
 }
 
 static void tell_consumed(struct relay *relay, size_t length)
@@ -186,7 +169,6 @@ static void on_relay_failed(struct relay *relay, const char *operation)
     char message[128];
 
     snprintf(message, sizeof message, "%s %s", operation, code);
-    tell_connected(arrival); /* or the server takes it for one that was never reached */
     fail(arrival, message, code);
 }
 
@@ -220,8 +202,10 @@ size_t arrival_on_pull(struct plex_substream *substream, void *buffer, size_t ca
 
 static void join(struct arrival *arrival)
 {
-    timer_start(&arrival->deadline, now_of(arrival) + TELL_TIME);
+    timer_stop(&arrival->deadline);
     *arrival->upstream->trouble = '\0';
+    /* Which address the service has here isn't the server's business. */
+    plex_substream_notify(arrival->substream, PLEX_EVENT_CONNECT, NULL);
     relay_join(&arrival->relay, &relay_conn_ops, arrival->conn);
 }
 
@@ -232,9 +216,7 @@ static void on_service_ready(struct conn *conn)
 
 static void on_service_readable(struct conn *conn)
 {
-    struct arrival *arrival = conn_user(conn);
-    tell_connected(arrival);
-    relay_readable(&arrival->relay);
+    relay_readable(&((struct arrival *)conn_user(conn))->relay);
 }
 
 static void on_service_writable(struct conn *conn)
@@ -354,10 +336,7 @@ static void run_deadline(struct timer *timer)
 {
     struct arrival *arrival =
         (struct arrival *)((char *)timer - offsetof(struct arrival, deadline));
-    if (arrival->relay.passive_end)
-        tell_connected(arrival);
-    else
-        fail_to_connect(arrival, "the service took too long to connect", "ETIMEDOUT");
+    fail_to_connect(arrival, "the service took too long to connect", "ETIMEDOUT");
 }
 
 bool arrivals_open(struct arrivals *arrivals, struct plex_substream *substream, const char *service,

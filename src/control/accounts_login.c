@@ -5,6 +5,8 @@
 #include "control/accounts_internal.h"
 #include "net/pki.h"
 
+#define DAY 86400 /* seconds */
+
 /* --- With a password --- */
 
 static void tell_login(struct question *question)
@@ -219,10 +221,12 @@ static void end_login(const struct question *question, struct denied_login *deni
             &(struct accounts_revoked){.owner = entry->uuid, .login = question->claims.jti});
 }
 
-/* What it was refreshed to may be good for longer than what it is logged out with. */
+/* What it was refreshed to may be good for longer than what it is logged out with, and longer than
+ * logins are now: the setting may have been changed. */
 static uint64_t last_end(const struct accounts *accounts, const struct jwt_claims *claims)
 {
-    uint64_t latest = accounts_now(accounts) + accounts->options.login_lifetime;
+    uint64_t lifetime = accounts->options.login_lifetime;
+    uint64_t latest = accounts_now(accounts) + (lifetime > DAY ? lifetime : DAY);
     return claims->expires > latest ? claims->expires : latest;
 }
 

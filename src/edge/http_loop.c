@@ -15,13 +15,13 @@ static struct http_text name_of(struct http_text element)
  * closes would hide every name behind it. */
 bool http_loop_is_closed(const struct http_head *head, const char *cdn_id)
 {
+    unsigned rounds = 0;
     for (size_t i = 0; cdn_id && i < head->count; i++) {
         struct http_text list = head->fields[i].value, one;
         while (head->fields[i].id == HTTP_NAME_CDN_LOOP && http_text_next(&list, &one))
-            if (http_text_is(name_of(one), cdn_id))
-                return true;
+            rounds += http_text_is(name_of(one), cdn_id);
     }
-    return false;
+    return rounds >= HTTP_LOOP_ROUNDS;
 }
 
 static void add(struct http_buffer *buffer, bool *is_begun, struct http_text text)

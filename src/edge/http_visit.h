@@ -39,7 +39,7 @@ struct http_request {
     bool has_body;
     bool is_http10;
     bool is_upgrade; /* to something that is passed on */
-    bool is_loop;    /* it was passed on by this edge before: options->cdn_id is in its CDN-Loop */
+    bool is_loop;    /* passed on by this edge too often already: see http_loop.h */
 };
 
 /* What is told of an exchange when it is over. Texts are borrowed, NUL-terminated, "" when absent.

@@ -66,8 +66,7 @@ static void put_text(struct line *line, const char *text, size_t most, const cha
         size_t plain = plain_length(text), room = end - line->used;
         if (plain) {
             size_t taken = plain < room ? plain : room;
-            memcpy(line->bytes + line->used, text, taken);
-            line->used += taken;
+            put_bytes(line, text, taken);
             if (taken < plain) {
                 put(line, "...");
                 return;

@@ -186,12 +186,19 @@ static bool uv_has_work(const struct loop *loop)
     return loop->uv_is_due || (uv_loop_alive(&loop->uv) && uv_backend_timeout(&loop->uv) == 0);
 }
 
+/* Without a handle libuv doesn't look at its descriptor, which may be left ready (a signal of a
+ * child that is over): nobody watches it then. */
 static void run_uv(struct loop *loop)
 {
     if (!uv_has_work(loop))
         return;
     loop->uv_is_due = false;
     uv_run(&loop->uv, UV_RUN_NOWAIT);
+    if (!uv_loop_alive(&loop->uv))
+        watch_remove(loop, &loop->uv_watch);
+    else if (loop->uv_watch.fd < 0 &&
+             watch_add(loop, &loop->uv_watch, uv_backend_fd(&loop->uv), EPOLLIN) < 0)
+        loop->uv_is_due = true; /* no memory: the next turn tries again */
 }
 
 /* Milliseconds until there is something to do without an event; -1: there is nothing. */

@@ -184,7 +184,7 @@ static struct entry *add(struct grants *grants, const struct grant_key *key,
     struct entry *entry = calloc(1, sizeof *entry);
     if (!entry)
         return NULL;
-    entry->key = *key;
+    memcpy(&entry->key, key, sizeof *key); /* with its padding, which is hashed, too */
     entry->grant = grant_new(key->owner, token, key->login);
     if (entry->grant)
         HASH_ADD(hh, grants->entries, key, sizeof entry->key, entry);

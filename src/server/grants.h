@@ -1,6 +1,6 @@
-/* The main thread's book of grants: one for each device token and each login that has
- * tunnels open. Every 100 ms it fills their buckets, sums what their tunnels have
- * moved, and sees who has used up a month's bytes.
+/* The main thread's book of grants: one for each device token and each login that has tunnels open.
+ * Every 100 ms it fills their buckets, sums what their tunnels have moved, and sees who has used up
+ * a month's bytes.
  *
  * Sums are kept by somebody else (control/accounts.h), by owner and by the token's uuid.
  */

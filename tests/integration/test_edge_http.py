@@ -416,6 +416,8 @@ class SlowTest(HttpCase):
         service, agent = self.serve()
         held = [self.server.raw() for _ in range(40)]
         try:
+            for visitor in held:
+                visitor.sendall(b"G")  # without a byte nobody is accepted for a second
             # Workers accept side by side: the last to come needn't be the last to be counted.
             self.server.wait_metrics(lambda values: values["streamplex_edge_visitors"] >= 40, "40 visitors")
             with self.server.raw() as visitor:

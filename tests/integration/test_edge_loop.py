@@ -1,4 +1,4 @@
-"""A service that leads back to the edge: the visit ends where it comes round, and goes round once."""
+"""A service that leads back to the edge: the visit ends when it comes round again and again."""
 
 import http.client
 import http.server
@@ -69,9 +69,11 @@ class LoopTest(EdgeTest):
         self.assertEqual(status, 508)
         self.assertEqual(header(head, "x-streamplex-error"), "LOOP_DETECTED")
         self.assertIn(b'"error":"LOOP_DETECTED"', body)
-        self.assertEqual(len(proxy.loops), 1)
-        [[loop]] = proxy.loops
+        self.assertEqual(len(proxy.loops), 3)
+        [loop] = proxy.loops[0]
         self.assertRegex(loop, r"^first\.example; v=1, streamplex-[0-9a-f]{16}$")
+        name = loop.split(", ")[1]
+        self.assertEqual(proxy.loops[1:], [[f"{loop}, {name}"], [f"{loop}, {name}, {name}"]])
         agent.wait_visit(r"\b508\b")
         return loop
 

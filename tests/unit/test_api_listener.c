@@ -151,10 +151,15 @@ static void *run_client(void *argument)
     return NULL;
 }
 
+static void start(struct client *client, const char *request, bool leaves)
+{
+    *client = (struct client){.request = request, .leaves = leaves, .answer = calloc(1, 1000000)};
+    pthread_create(&client->thread, NULL, run_client, client);
+}
+
 static void begin(struct client *client, const char *request)
 {
-    *client = (struct client){.request = request, .answer = calloc(1, 1000000)};
-    pthread_create(&client->thread, NULL, run_client, client);
+    start(client, request, false);
 }
 
 static const char *finish(struct client *client)
@@ -172,6 +177,15 @@ static const char *ask(const char *request)
     struct client client;
     begin(&client, request);
     return finish(&client);
+}
+
+static void send_and_leave(const char *request)
+{
+    struct client client;
+    start(&client, request, true);
+    loop_run(loop);
+    pthread_join(client.thread, NULL);
+    free(client.answer);
 }
 
 static int count(const char *text, const char *what)
@@ -278,13 +292,8 @@ static void test_what_waits_of_a_shared_body_is_the_text_itself(void **state)
 
 static void test_who_leaves_amid_a_shared_body(void **state)
 {
-    struct client client;
-    begin(&client, "GET /shared HTTP/1.1\r\nHost: a\r\n\r\n");
-    client.leaves = true;
     shared = NULL;
-    loop_run(loop);
-    pthread_join(client.thread, NULL);
-    free(client.answer);
+    send_and_leave("GET /shared HTTP/1.1\r\nHost: a\r\n\r\n");
     while (!shared)
         (void)ask("GET /x HTTP/1.0\r\nHost: a\r\n\r\n");
     (void)ask("GET /x HTTP/1.0\r\nHost: a\r\n\r\n"); /* it goes on */
@@ -329,12 +338,7 @@ static void test_who_is_slow(void **state)
 
 static void test_who_leaves_while_it_is_answered(void **state)
 {
-    struct client client;
-    begin(&client, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
-    client.leaves = true;
-    loop_run(loop);
-    pthread_join(client.thread, NULL);
-    free(client.answer);
+    send_and_leave("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
     while (!held)
         (void)ask("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
     answer_call(held);

@@ -110,7 +110,7 @@ static void test_own_pages_say_what_is_wrong(void **state)
     assert_int_equal(world.gone_unrouted, 1);
 }
 
-static void test_a_request_that_comes_again_is_508(void **state)
+static void test_a_request_that_comes_again_and_again_is_508(void **state)
 {
     struct edge_setup setup = {.config = &world.config};
     char *name = strdup("streamplex-7");
@@ -118,8 +118,8 @@ static void test_a_request_that_comes_again_is_508(void **state)
     edge_configure(world.edge, &setup);
     add_agent(add_socket(SOCKET_HTTPS, "a.edge.test"), "web");
     struct client *client = come(EDGE_HTTP, NULL);
-    client_send(client,
-                "GET / HTTP/1.1\r\nHost: a.edge.test\r\nCDN-Loop: one, streamplex-7\r\n\r\n");
+    client_send(client, "GET / HTTP/1.1\r\nHost: a.edge.test\r\nCDN-Loop: one, streamplex-7, "
+                        "streamplex-7, streamplex-7\r\n\r\n");
     await_answer(client, "X-Streamplex-Error: LOOP_DETECTED\r\n");
     assert_non_null(strstr(client->got, "HTTP/1.1 508 Loop Detected\r\n"));
     assert_null(strstr(client->got, "Connection: close"));
@@ -917,7 +917,7 @@ int main(void)
         TEST(test_inbound_is_kept_for_its_requests),
         TEST(test_pipelined_requests_are_answered_in_turn),
         TEST(test_own_pages_say_what_is_wrong),
-        TEST(test_a_request_that_comes_again_is_508),
+        TEST(test_a_request_that_comes_again_and_again_is_508),
         TEST(test_large_head_is_431),
         TEST(test_visits_are_recorded_as_whose_they_are),
         TEST(test_refused_request_goes_to_the_next_agent),

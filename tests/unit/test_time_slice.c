@@ -38,7 +38,9 @@ static void test_slice_is_short_and_nice_stays(void **state)
     struct sched_attr after = attributes();
     assert_int_equal(after.sched_policy, SCHED_NORMAL);
     assert_int_equal(after.sched_nice, before.sched_nice);
-    assert_int_equal(after.sched_runtime, kernel_has_slices() ? 500000 : before.sched_runtime);
+    /* a kernel may have got slices in an older version, too */
+    if (kernel_has_slices() || after.sched_runtime != before.sched_runtime)
+        assert_int_equal(after.sched_runtime, 500000);
 }
 
 static void test_other_policies_stay(void **state)
