@@ -15,6 +15,7 @@
 #include "agent/files_request.h"
 #include "agent/files_type.h"
 #include "base/beneath.h"
+#include "edge/http_date.h"
 #include "edge/http_rules.h"
 
 /* One request, while its answer is made. */
@@ -36,9 +37,9 @@ static const char *reason_of(int status)
 
 static void put_head(FILE *out, const struct asking *asking, int status)
 {
-    char date[FILES_DATE_MAX];
+    char date[HTTP_DATE_SIZE];
     fprintf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, reason_of(status),
-            files_date_format(time(NULL), date));
+            http_date_format(time(NULL), date));
     if (asking->closes)
         fputs("Connection: close\r\n", out);
     else if (asking->says_keep_alive)
@@ -141,10 +142,10 @@ static void find_version(const struct stat *facts, struct files_version *version
 
 static void put_version(FILE *out, const struct files_version *version)
 {
-    char date[FILES_DATE_MAX];
+    char date[HTTP_DATE_SIZE];
     fprintf(out, "ETag: %s\r\n", version->tag);
     if (version->modified <= time(NULL)) /* a date to come mustn't be told, RFC 9110 8.8.2.1 */
-        fprintf(out, "Last-Modified: %s\r\n", files_date_format(version->modified, date));
+        fprintf(out, "Last-Modified: %s\r\n", http_date_format(version->modified, date));
 }
 
 static int answer_not_modified(struct asking *asking, const struct files_version *version)

@@ -1,24 +1,11 @@
 #include "agent/files_condition.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <curl/curl.h>
 
-const char *files_date_format(time_t when, char buffer[FILES_DATE_MAX])
-{
-    /* Not by strftime(3): no locale may have a say. */
-    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    struct tm parts = {.tm_mday = 1, .tm_year = 70, .tm_wday = 4};
-    gmtime_r(&when, &parts);
-    snprintf(buffer, FILES_DATE_MAX, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[parts.tm_wday],
-             parts.tm_mday, months[parts.tm_mon], (parts.tm_year + 1900) % 10000, parts.tm_hour,
-             parts.tm_min, parts.tm_sec);
-    return buffer;
-}
+#include "edge/http_date.h"
 
 /* All three forms that a date may have in HTTP; -1 for none of them. */
 static time_t parse_date(struct http_text text)
@@ -106,8 +93,8 @@ static bool is_same_version(const struct http_head *head, const struct files_ver
         return !has_field(head, "if-range");
     if (range->length && (*range->at == '"' || *range->at == 'W'))
         return is_tag(*range, version->tag);
-    char date[FILES_DATE_MAX];
-    return is_tag(*range, files_date_format(version->modified, date));
+    char date[HTTP_DATE_SIZE];
+    return is_tag(*range, http_date_format(version->modified, date));
 }
 
 /* Digits at *text; how many there were. What is beyond any file's size stays UINT64_MAX. */

@@ -12,10 +12,6 @@ struct files_version {
     char tag[64]; /* strong, with its quotes */
 };
 
-#define FILES_DATE_MAX 32
-/* "Sun, 06 Nov 1994 08:49:37 GMT" */
-const char *files_date_format(time_t when, char buffer[FILES_DATE_MAX]);
-
 /* The status of the answer: 200, 206, 304, 412 or 416. With 206 *ret_first and *ret_last are the
  * part's ends, else they don't change. Several ranges in one request are answered by all (200). */
 int files_condition_judge(const struct http_head *head, bool is_head,

@@ -52,6 +52,14 @@ const struct command *command_find(const struct command_list *list, int argc, ch
     return found;
 }
 
+const struct command *command_named(const struct command_list *list, const char *name)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i].name, name) == 0)
+            return &list->items[i];
+    return NULL;
+}
+
 int command_find_group(const struct command_list *list, int argc, char **argv)
 {
     int most = 0;
@@ -132,13 +140,13 @@ void command_describe(const struct command_list *list, const char *name, char *b
 {
     size_t used = 0, at = 0;
     char word[32];
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i].name, name) == 0) {
-            snprintf(buffer, size, "%s", list->items[i].summary);
-            return;
-        }
+    const struct command *command = command_named(list, name);
+    if (command) {
+        snprintf(buffer, size, "%s", command->summary);
+        return;
+    }
     *buffer = '\0';
-    for (const struct command *command; (command = command_next(list, name, &at)) && used < size;) {
+    while ((command = command_next(list, name, &at)) && used < size) {
         command_word(command->name, command_word_count(name), word, sizeof word);
         used += (size_t)snprintf(buffer + used, size - used, "%s%s", used ? ", " : "", word);
     }

@@ -31,6 +31,8 @@ struct command_list {
  * *ret_words: of its name. */
 const struct command *command_find(const struct command_list *list, int argc, char **argv,
                                    int *ret_words);
+/* The command of that name, NULL: there is none. */
+const struct command *command_named(const struct command_list *list, const char *name);
 /* Of argv[0...argc), how many words at the beginning are those of several commands: 2 of
  * {"admin", "user", "--help"}. */
 int command_find_group(const struct command_list *list, int argc, char **argv);

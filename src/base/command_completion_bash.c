@@ -100,10 +100,7 @@ void command_complete_bash(const struct command_list *list, FILE *stream)
     fputs("    *)\n        case $command in\n", stream);
     put_words(list, "", stream);
     while (command_next_prefix(list, &prefixes)) {
-        const struct command *command = NULL;
-        for (size_t i = 0; i < list->count; i++)
-            if (strcmp(list->items[i].name, prefixes.text) == 0)
-                command = &list->items[i];
+        const struct command *command = command_named(list, prefixes.text);
         if (command)
             put_options(command, stream);
         else

@@ -92,10 +92,7 @@ void command_complete_zsh(const struct command_list *list, FILE *stream)
     put_group(list, "", stream);
     prefixes = (struct command_prefixes){0};
     while (command_next_prefix(list, &prefixes)) {
-        const struct command *command = NULL;
-        for (size_t i = 0; i < list->count; i++)
-            if (strcmp(list->items[i].name, prefixes.text) == 0)
-                command = &list->items[i];
+        const struct command *command = command_named(list, prefixes.text);
         if (command)
             put_command(command, stream);
         else

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/files_condition.h"
+#include "edge/http_date.h"
 #include "file_head.h"
 
 #define DATE  "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -47,9 +48,9 @@ static void expect_part(const char *fields, uint64_t from, uint64_t to)
 static void test_dates_are_written_and_read(void **state)
 {
     (void)state;
-    char date[FILES_DATE_MAX];
-    assert_string_equal(files_date_format(784111777, date), DATE);
-    assert_string_equal(files_date_format(0, date), "Thu, 01 Jan 1970 00:00:00 GMT");
+    char date[HTTP_DATE_SIZE];
+    assert_string_equal(http_date_format(784111777, date), DATE);
+    assert_string_equal(http_date_format(0, date), "Thu, 01 Jan 1970 00:00:00 GMT");
     expect("If-Modified-Since: " DATE "\r\n", 304);
     expect("If-Modified-Since: " LATER "\r\n", 304);
     expect("If-Modified-Since: " EARLY "\r\n", 200);
